@@ -1,0 +1,148 @@
+//! The affine map y = x Wᵀ + b.
+//!
+//! Tensor operations would transpose the gradient of Wᵀ and add it with strides; one operation gives the weight's
+//! gradient in its own layout.
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+
+use super::cpu;
+use super::product::{add_product, matrix, product};
+
+/// Applies a linear layer: `input` `[tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; gives `[tokens, out]`.
+///
+/// # Errors
+/// The shapes do not fit.
+pub fn linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    if !cpu::is_native(input) {
+        return linear_composed(input, weight, bias);
+    }
+    let input = &input.contiguous()?;
+    match bias {
+        Some(bias) => input.apply_op3(weight, bias, Linear),
+        None => input.apply_op2(weight, Linear),
+    }
+}
+
+fn linear_composed(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let product = input.matmul(&weight.t()?)?;
+    match bias {
+        Some(bias) => product.broadcast_add(bias),
+        None => Ok(product),
+    }
+}
+
+struct Linear;
+
+/// `[tokens, in]` and `[out, in]`, checked against each other.
+fn shape(x: &Layout, w: &Layout) -> Result<(usize, usize, usize)> {
+    let (tokens, inner) = x.shape().dims2()?;
+    let (outer, w_inner) = w.shape().dims2()?;
+    if inner != w_inner {
+        candle_core::bail!("linear: input of width {inner} does not fit weight [{outer}, {w_inner}]");
+    }
+    Ok((tokens, inner, outer))
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (tokens, inner, outer) = shape(xl, wl)?;
+        let input = matrix(cpu::slice(x, xl)?, tokens, inner, inner)?;
+        let weight = matrix(cpu::slice(w, wl)?, outer, inner, inner)?;
+        Ok((CpuStorage::F32(product(input, weight.reversed_axes())?), (tokens, outer).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (tokens, inner, outer) = shape(x.layout(), w.layout())?;
+        cpu::with_slices([x, w, grad], |[input, weight, grad]| {
+            let grad = matrix(grad, tokens, outer, outer)?;
+            let of_input = || {
+                let values = product(grad, matrix(weight, outer, inner, inner)?)?;
+                Tensor::from_vec(values, (tokens, inner), x.device())
+            };
+            let of_weight = || {
+                let values = product(grad.reversed_axes(), matrix(input, tokens, inner, inner)?)?;
+                Tensor::from_vec(values, (outer, inner), w.device())
+            };
+            Ok((x.track_op().then(of_input).transpose()?, w.track_op().then(of_weight).transpose()?))
+        })
+    }
+}
+
+impl CustomOp3 for Linear {
+    fn name(&self) -> &'static str {
+        "linear-bias"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        w: &CpuStorage,
+        wl: &Layout,
+        b: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (tokens, inner, outer) = shape(xl, wl)?;
+        let bias = cpu::slice(b, bl)?;
+        if bias.len() != outer {
+            candle_core::bail!("linear: bias of {} does not fit weight [{outer}, {inner}]", bias.len());
+        }
+        let input = matrix(cpu::slice(x, xl)?, tokens, inner, inner)?;
+        let weight = matrix(cpu::slice(w, wl)?, outer, inner, inner)?;
+        let mut output = bias.repeat(tokens);
+        add_product(input, weight.reversed_axes(), &mut output)?;
+        Ok((CpuStorage::F32(output), (tokens, outer).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        output: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (grad_input, grad_weight) = CustomOp2::bwd(self, x, w, output, grad)?;
+        let grad_bias = b.track_op().then(|| column_sums(grad)).transpose()?;
+        Ok((grad_input, grad_weight, grad_bias))
+    }
+}
+
+fn column_sums(grad: &Tensor) -> Result<Tensor> {
+    let (rows, width) = grad.dims2()?;
+    cpu::with_slices([grad], |[values]| {
+        let sums = cpu::sum_rows(rows, width, |row, sum| cpu::add_into(sum, &values[row * width..][..width]));
+        Tensor::from_vec(sums, width, grad.device())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::blocks::test_support::{check_against_differences, check_native, normal};
+
+    #[test]
+    fn gradients_equal_finite_differences() {
+        let inputs = [normal("x", &[5, 3]), normal("w", &[4, 3]), normal("b", &[4])];
+        check_against_differences(&inputs, |t| linear_composed(&t[0], &t[1], Some(&t[2])));
+    }
+
+    #[test]
+    fn the_native_form_equals_the_composed_one() {
+        let inputs = [normal("x", &[700, 33]), normal("w", &[24, 33]), normal("b", &[24])];
+        check_native(&inputs, |t| linear(&t[0], &t[1], Some(&t[2])), |t| linear_composed(&t[0], &t[1], Some(&t[2])));
+        check_native(&inputs[..2], |t| linear(&t[0], &t[1], None), |t| linear_composed(&t[0], &t[1], None));
+    }
+
+    #[test]
+    fn widths_that_do_not_fit_are_an_error() {
+        let (x, w) = (normal("x", &[5, 3]), normal("w", &[4, 2]));
+        let to_f32 = |t: &Tensor| t.to_dtype(candle_core::DType::F32).unwrap();
+        assert!(linear(&to_f32(&x), &to_f32(&w), None).is_err());
+    }
+}

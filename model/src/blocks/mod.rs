@@ -1,0 +1,28 @@
+//! The differentiable building blocks of the backbone.
+//!
+//! Rows are tokens: every block works on `[tokens, width]`, and sequences of a batch lie one after the other without
+//! padding. Only [`attention`] and the positions of [`rotary`] know where one sequence ends and the next begins.
+//!
+//! Each block exists twice. The composed form uses tensor operations that all have a backward and runs in any dtype on
+//! any device; the native form is one multi-threaded operation for f32 on the CPU with its own backward. A block picks
+//! the native form where it applies. Gradients of the composed forms are tested against finite differences in f64, the
+//! native forms against the composed ones.
+
+pub mod attention;
+mod attention_cpu;
+mod cpu;
+pub mod embedding;
+pub mod linear;
+mod product;
+pub mod rms_norm;
+pub mod rotary;
+pub mod swiglu;
+#[cfg(test)]
+pub(crate) mod test_support;
+
+pub use attention::{Heads, causal_attention};
+pub use embedding::select_rows;
+pub use linear::linear;
+pub use rms_norm::rms_norm;
+pub use rotary::{RotaryTable, rotate};
+pub use swiglu::swiglu;

@@ -1,0 +1,92 @@
+//! The gate of the MLP: silu(gate) · up with silu(x) = x / (1 + e⁻ˣ).
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+
+use super::cpu;
+
+/// Gates `up` with silu(`gate`), element by element; both `[tokens, width]`.
+///
+/// # Errors
+/// The shapes differ.
+pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    if !cpu::is_native(gate) {
+        return swiglu_composed(gate, up);
+    }
+    gate.apply_op2(up, SwiGlu)
+}
+
+fn swiglu_composed(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    gate.silu()?.mul(up)
+}
+
+struct SwiGlu;
+
+#[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + cpu::exp(-x))
+}
+
+impl CustomOp2 for SwiGlu {
+    fn name(&self) -> &'static str {
+        "swiglu"
+    }
+
+    fn cpu_fwd(&self, g: &CpuStorage, gl: &Layout, u: &CpuStorage, ul: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (gate, up) = (cpu::slice(g, gl)?, cpu::slice(u, ul)?);
+        let width = gl.shape().dims2()?.1;
+        if gl.shape() != ul.shape() {
+            candle_core::bail!("swiglu: gate {:?} and up {:?} differ", gl.shape(), ul.shape());
+        }
+        let mut output = vec![0f32; gate.len()];
+        cpu::for_rows(&mut output, width, |index, place| {
+            let (gate, up) = (&gate[index * width..][..width], &up[index * width..][..width]);
+            for ((value, g), u) in place.iter_mut().zip(gate).zip(up) {
+                *value = g * sigmoid(*g) * u;
+            }
+        });
+        Ok((CpuStorage::F32(output), gl.shape().clone()))
+    }
+
+    fn bwd(&self, gate: &Tensor, up: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (rows, width) = gate.dims2()?;
+        cpu::with_slices([gate, up, grad], |[gate, up, grad]| {
+            let at = |index: usize| index * width..(index + 1) * width;
+            let mut grad_gate = vec![0f32; gate.len()];
+            cpu::for_rows(&mut grad_gate, width, |index, place| {
+                let inputs = gate[at(index)].iter().zip(&up[at(index)]).zip(&grad[at(index)]);
+                for (value, ((x, u), dy)) in place.iter_mut().zip(inputs) {
+                    let s = sigmoid(*x);
+                    *value = dy * u * s * (1.0 + x * (1.0 - s));
+                }
+            });
+            let mut grad_up = vec![0f32; gate.len()];
+            cpu::for_rows(&mut grad_up, width, |index, place| {
+                let inputs = gate[at(index)].iter().zip(&grad[at(index)]);
+                for (value, (x, dy)) in place.iter_mut().zip(inputs) {
+                    *value = dy * x * sigmoid(*x);
+                }
+            });
+            let device = candle_core::Device::Cpu;
+            let grad_gate = Tensor::from_vec(grad_gate, (rows, width), &device)?;
+            Ok((Some(grad_gate), Some(Tensor::from_vec(grad_up, (rows, width), &device)?)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocks::test_support::{check_against_differences, check_native, normal};
+
+    #[test]
+    fn gradients_equal_finite_differences() {
+        let inputs = [normal("gate", &[3, 5]), normal("up", &[3, 5])];
+        check_against_differences(&inputs, |t| swiglu_composed(&t[0], &t[1]));
+    }
+
+    #[test]
+    fn the_native_form_equals_the_composed_one() {
+        let inputs = [normal("gate", &[500, 40]), normal("up", &[500, 40])];
+        check_native(&inputs, |t| swiglu(&t[0], &t[1]), |t| swiglu_composed(&t[0], &t[1]));
+    }
+}

@@ -1,0 +1,42 @@
+//! The step reward model: everything between text and rewards that is pure computation.
+//!
+//! A sample is a prompt and the steps of a program. [`tokenizer`] turns text into ids, [`mod@encode`] lays prompt, steps and
+//! separators out in windows, [`qwen2`] gives two logits at each separator, [`loss`], [`optimizer`], [`schedule`] and
+//! [`mod@train`] fit them to step labels, [`score`] turns them into step rewards and [`rewards`] aggregates those into one
+//! verdict. [`checkpoint`] reads and writes models in the layout of Hugging Face's `Qwen2ForTokenClassification`.
+//!
+//! No clock, no network and no unseeded randomness: equal inputs, configuration and thread count give equal bits.
+
+pub mod batch;
+pub mod blocks;
+pub mod checkpoint;
+mod checkpoint_dir;
+pub mod config;
+pub mod encode;
+pub mod error;
+pub mod examples;
+mod gradients;
+pub mod loss;
+pub mod optimizer;
+pub mod parameters;
+pub mod qwen2;
+pub mod random;
+pub mod rewards;
+pub mod schedule;
+pub mod score;
+pub mod tokenizer;
+pub mod train;
+pub mod train_config;
+
+pub use batch::PackedBatch;
+pub use checkpoint::{Checkpoint, CheckpointFiles, HeadInit};
+pub use config::Qwen2Config;
+pub use encode::{EncodeOptions, Encoded, Window, encode};
+pub use error::{ErrorKind, ModelError, Result};
+pub use examples::{Example, ExampleSource};
+pub use qwen2::StepModel;
+pub use rewards::{Aggregation, Tie};
+pub use score::{StepScore, score_sequence, score_sequences};
+pub use tokenizer::StepTokenizer;
+pub use train::{StepMetrics, TrainSummary, train};
+pub use train_config::{Preset, TrainConfig, TrainStage, TrainedParameters};

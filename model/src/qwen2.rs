@@ -1,0 +1,189 @@
+//! The step model: a Qwen2 backbone and a linear head that gives [vulnerable, secure] logits at separators.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use crate::batch::PackedBatch;
+use crate::blocks::{Heads, RotaryTable, causal_attention, linear, rms_norm, rotate, select_rows, swiglu};
+use crate::config::Qwen2Config;
+use crate::error::{ModelError, Result};
+use crate::parameters::{LayerWeights, Weights, parameter_shapes, random_parameter};
+use crate::train_config::TrainedParameters;
+
+/// Holds a model's configuration and its parameters by Hugging Face name.
+#[derive(Debug, Clone)]
+pub struct StepModel {
+    config: Qwen2Config,
+    parameters: BTreeMap<String, Var>,
+    device: Device,
+}
+
+impl StepModel {
+    /// Draws a model's parameters on the CPU in f32: the same for the same configuration and seed, everywhere.
+    ///
+    /// # Errors
+    /// The configuration does not fit together.
+    pub fn random(config: Qwen2Config, seed: u64) -> Result<Self> {
+        config.validate()?;
+        let device = Device::Cpu;
+        let tensors = parameter_shapes(&config).into_iter().map(|(name, shape)| {
+            let tensor = random_parameter(&name, &shape, &config, seed, &device)?;
+            Ok((name, tensor))
+        });
+        let tensors = tensors.collect::<Result<_>>()?;
+        Self::from_tensors(config, tensors)
+    }
+
+    /// Takes parameters by name.
+    ///
+    /// # Errors
+    /// Names what is missing, extra or misshapen, and what the configuration asks for.
+    pub fn from_tensors(config: Qwen2Config, mut tensors: BTreeMap<String, Tensor>) -> Result<Self> {
+        config.validate()?;
+        let mut parameters = BTreeMap::new();
+        let mut device = Device::Cpu;
+        for (name, shape) in parameter_shapes(&config) {
+            let Some(tensor) = tensors.remove(&name) else {
+                return Err(ModelError::Checkpoint(format!("tensor {name} of shape {shape:?} is missing")));
+            };
+            if tensor.dims() != shape {
+                let found = tensor.dims();
+                let reason = format!("tensor {name} has shape {found:?}, config.json asks for {shape:?}");
+                return Err(ModelError::Checkpoint(reason));
+            }
+            device = tensor.device().clone();
+            parameters.insert(name, Var::from_tensor(&tensor.to_dtype(DType::F32)?)?);
+        }
+        if !tensors.is_empty() {
+            let names: Vec<_> = tensors.keys().take(5).cloned().collect();
+            let reason = format!("{} tensors belong to no parameter: {}", tensors.len(), names.join(", "));
+            return Err(ModelError::Checkpoint(reason));
+        }
+        Ok(Self { config, parameters, device })
+    }
+
+    /// Returns the architecture's numbers.
+    pub fn config(&self) -> &Qwen2Config {
+        &self.config
+    }
+
+    /// Returns the parameters by name; setting one changes the model.
+    pub fn parameters(&self) -> &BTreeMap<String, Var> {
+        &self.parameters
+    }
+
+    /// Returns the device that holds the parameters.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Counts the parameters' numbers.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.values().map(|parameter| parameter.elem_count()).sum()
+    }
+
+    /// Copies the model, so that training the copy leaves this one alone.
+    ///
+    /// # Errors
+    /// The device refuses memory.
+    pub fn deep_clone(&self) -> Result<Self> {
+        let copies = self.parameters.iter().map(|(name, parameter)| Ok((name.clone(), parameter.as_tensor().copy()?)));
+        Self::from_tensors(self.config.clone(), copies.collect::<Result<_>>()?)
+    }
+
+    /// Computes logits `[positions, 2]` of one sequence at the given positions, recording gradients of all parameters.
+    ///
+    /// # Errors
+    /// An id or a position is out of range, or there is none.
+    pub fn forward(&self, input_ids: &[u32], step_positions: &[u32]) -> Result<Tensor> {
+        self.forward_batch(&PackedBatch::of(input_ids, step_positions)?, Some(TrainedParameters::All))
+    }
+
+    /// Computes logits `[separators, 2]` of a batch; `trained` says which parameters record gradients.
+    ///
+    /// # Errors
+    /// An id is out of range or there is no separator.
+    pub fn forward_batch(&self, batch: &PackedBatch, trained: Option<TrainedParameters>) -> Result<Tensor> {
+        let weights = Weights::new(&self.parameters, self.config.num_hidden_layers, trained)?;
+        let hidden = self.hidden_of(batch, &weights)?;
+        Ok(linear(&hidden, &weights.head, Some(&weights.head_bias))?)
+    }
+
+    /// Computes what the head reads, `[separators, hidden]`, without recording gradients.
+    ///
+    /// # Errors
+    /// As [`Self::forward_batch`].
+    pub fn hidden(&self, batch: &PackedBatch) -> Result<Tensor> {
+        let weights = Weights::new(&self.parameters, self.config.num_hidden_layers, None)?;
+        self.hidden_of(batch, &weights)
+    }
+
+    /// Applies the head to the output of [`Self::hidden`], recording gradients of the head alone.
+    ///
+    /// # Errors
+    /// The width is not the model's.
+    pub fn head(&self, hidden: &Tensor) -> Result<Tensor> {
+        let weights = Weights::new(&self.parameters, 0, Some(TrainedParameters::Head))?;
+        Ok(linear(hidden, &weights.head, Some(&weights.head_bias))?)
+    }
+
+    fn hidden_of(&self, batch: &PackedBatch, weights: &Weights) -> Result<Tensor> {
+        if let Some(id) = batch.input_ids().iter().find(|id| **id as usize >= self.config.vocab_size) {
+            let reason = format!(
+                "token id {id} is not in the model's vocabulary of {}: tokenizer and model do not belong together",
+                self.config.vocab_size
+            );
+            return Err(ModelError::Input(reason));
+        }
+        if batch.separators().is_empty() {
+            return Err(ModelError::Input("a batch has no step position to give logits for".to_owned()));
+        }
+        let (head_dim, theta) = (self.config.head_dim, self.config.rope_theta);
+        let rotary = RotaryTable::new(batch.positions(), head_dim, theta, DType::F32, &self.device)?;
+        let mut stream = select_rows(&weights.embedding, batch.input_ids())?;
+        for (index, layer) in weights.layers.iter().enumerate() {
+            // Only separators are read at the end: the last layer's MLP need not see the other tokens.
+            let is_last = index + 1 == weights.layers.len();
+            let kept = is_last.then(|| batch.separators());
+            stream = self.layer(layer, &stream, batch, &rotary, kept)?;
+        }
+        Ok(rms_norm(&stream, &weights.final_norm, self.config.rms_norm_eps)?)
+    }
+
+    /// Runs one decoder layer on the residual stream `[tokens, hidden]`; of the result only the rows `kept`, if given.
+    fn layer(
+        &self,
+        weights: &LayerWeights,
+        stream: &Tensor,
+        batch: &PackedBatch,
+        rotary: &RotaryTable,
+        kept: Option<&[u32]>,
+    ) -> Result<Tensor> {
+        let epsilon = self.config.rms_norm_eps;
+        let heads = Heads {
+            query: self.config.num_attention_heads,
+            key_value: self.config.num_key_value_heads,
+            dim: self.config.head_dim,
+        };
+        let normed = rms_norm(stream, &weights.input_norm, epsilon)?;
+        let query = rotate(&linear(&normed, &weights.query, Some(&weights.query_bias))?, rotary)?;
+        let key = rotate(&linear(&normed, &weights.key, Some(&weights.key_bias))?, rotary)?;
+        let value = linear(&normed, &weights.value, Some(&weights.value_bias))?;
+        let attended = causal_attention(&query, &key, &value, heads, batch.sequences())?;
+        let (stream, attended) = match kept {
+            Some(rows) => (&select_rows(stream, rows)?, select_rows(&attended, rows)?),
+            None => (stream, attended),
+        };
+        let stream = (stream + linear(&attended, &weights.output, None)?)?;
+        let normed = rms_norm(&stream, &weights.mlp_norm, epsilon)?;
+        let gate = linear(&normed, &weights.gate, None)?;
+        let up = linear(&normed, &weights.up, None)?;
+        let output = linear(&swiglu(&gate, &up)?, &weights.down, None)?;
+        Ok((stream + output)?)
+    }
+}
+
+#[cfg(test)]
+#[path = "qwen2_tests.rs"]
+mod tests;

@@ -1,0 +1,168 @@
+//! Tables and views as one SQL session sees them.
+//!
+//! Schema `base` holds every physical table; the default schema `public` holds the same tables and the views, a view hiding the table
+//! of its name. A table that was never written is there without rows, so that every query can be planned on an empty warehouse.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemorySchemaProvider, TableProvider};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::{col, lit};
+use datafusion::prelude::SessionContext;
+use secprm_stages::functions::{TokenizerRegistry, register};
+use secprm_stages::tables::SLICE_COLUMNS;
+use secprm_storage::{Table, session_state_builder};
+
+use crate::error::{Error, Result};
+use crate::relation::{BASE_SCHEMA, Library, RelationKind};
+use crate::schemas::rust_tables;
+
+/// The catalog's name in queries that spell it out.
+const CATALOG: &str = "datafusion";
+
+/// What sessions are made of: limits, relations, tokenizers.
+#[derive(Clone)]
+pub struct Sessions {
+    library: Arc<Library>,
+    registry: TokenizerRegistry,
+    runtime: Arc<RuntimeEnv>,
+    memory_bytes: usize,
+    threads: usize,
+}
+
+/// The rows of sliced tables that a session sees.
+#[derive(Debug, Clone, Copy)]
+pub enum Rows<'keys> {
+    /// All.
+    All,
+    /// Those of some slices, by key (`sven/0`).
+    Slices(&'keys BTreeSet<String>),
+}
+
+impl Sessions {
+    /// Prepares sessions that share one memory limit and spill to the system's folder for temporary files.
+    pub fn new(library: Arc<Library>, memory_bytes: usize, threads: usize) -> Result<Sessions> {
+        let runtime = session_state_builder(memory_bytes, threads, None)?.build().runtime_env().clone();
+        Ok(Sessions { library, registry: TokenizerRegistry::default(), runtime, memory_bytes, threads })
+    }
+
+    /// Returns the tokenizers that the functions of all sessions know.
+    pub fn registry(&self) -> &TokenizerRegistry {
+        &self.registry
+    }
+
+    /// Returns the relations.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.library
+    }
+
+    /// Returns the number of threads a query uses.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Makes a session over the given versions of tables.
+    ///
+    /// # Errors
+    /// Of kind usage if a view cannot be planned: its file, and what the planner says.
+    pub async fn open(&self, tables: &BTreeMap<String, Table>, rows: Rows<'_>) -> Result<SessionContext> {
+        let state = session_state_builder(self.memory_bytes, self.threads, None)?
+            .with_runtime_env(self.runtime.clone())
+            .build();
+        let context = SessionContext::new_with_state(state);
+        register(&context, &self.registry);
+        let catalog = context.catalog(CATALOG).ok_or_else(|| Error::bug("the session has no catalog"))?;
+        catalog.register_schema(BASE_SCHEMA, Arc::new(MemorySchemaProvider::new()))?;
+        for (name, table) in tables {
+            let provider = match rows {
+                Rows::Slices(keys) if is_sliced(table) => filtered(&context, table, keys)?,
+                _ => table.provider()?,
+            };
+            self.add_table(&context, name, provider)?;
+        }
+        self.add_missing(&context, tables).await?;
+        Ok(context)
+    }
+
+    /// Registers what was never written as empty, and the views, each once its inputs are there.
+    async fn add_missing(&self, context: &SessionContext, tables: &BTreeMap<String, Table>) -> Result<()> {
+        for spec in rust_tables() {
+            if !tables.contains_key(&spec.name) {
+                self.add_table(context, &spec.name, Arc::new(EmptyTable::new(spec.schema)))?;
+            }
+        }
+        let kinds = [RelationKind::Table, RelationKind::View];
+        let mut waiting: Vec<_> = kinds.iter().flat_map(|kind| self.library.of_kind(*kind)).collect();
+        waiting.retain(|relation| relation.kind == RelationKind::View || !tables.contains_key(&relation.name));
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            let mut last_error = None;
+            let mut still_waiting = Vec::new();
+            for relation in waiting {
+                if let Some(missing) = missing_input(context, &relation.inputs) {
+                    last_error = Some(Error::usage(format!("there is no table or view {missing}")).context(relation.path()));
+                    still_waiting.push(relation);
+                    continue;
+                }
+                let planned = context.sql(&relation.sql()).await;
+                let frame = planned.map_err(|error| Error::usage(error.strip_backtrace()).context(relation.path()))?;
+                match relation.kind {
+                    RelationKind::Table => {
+                        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+                        self.add_table(context, &relation.name, Arc::new(EmptyTable::new(schema)))?;
+                    }
+                    _ => {
+                        context.register_table(relation.name.as_str(), frame.into_view())?;
+                    }
+                }
+            }
+            if still_waiting.len() == before {
+                return Err(last_error.unwrap_or_else(|| Error::bug("views wait for each other")));
+            }
+            waiting = still_waiting;
+        }
+        Ok(())
+    }
+
+    /// A table under a view of the same name is in `base` alone: whoever names it without a schema waits for the view.
+    fn add_table(&self, context: &SessionContext, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        context.register_table(format!("{BASE_SCHEMA}.{name}"), provider.clone())?;
+        if self.library.view(name).is_none() {
+            context.register_table(name, provider)?;
+        }
+        Ok(())
+    }
+}
+
+fn missing_input<'name>(context: &SessionContext, inputs: &'name BTreeSet<String>) -> Option<&'name String> {
+    inputs.iter().find(|input| !context.table_exist(input.as_str()).unwrap_or(false))
+}
+
+fn is_sliced(table: &Table) -> bool {
+    table.partition_columns() == SLICE_COLUMNS
+}
+
+/// The rows of some slices: a filter on partition columns, which leaves other files unread.
+fn filtered(context: &SessionContext, table: &Table, keys: &BTreeSet<String>) -> Result<Arc<dyn TableProvider>> {
+    let mut slices: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    for key in keys {
+        let (dataset, slice) = parse_key(key)?;
+        slices.entry(dataset).or_default().push(slice);
+    }
+    let mut filter = lit(false);
+    for (dataset, numbers) in slices {
+        let numbers = numbers.into_iter().map(lit).collect();
+        filter = filter.or(col("dataset").eq(lit(dataset)).and(col("slice").in_list(numbers, false)));
+    }
+    Ok(context.read_table(table.provider()?)?.filter(filter)?.into_view())
+}
+
+/// Splits a slice's key, `sven/0`, into dataset and number.
+pub fn parse_key(key: &str) -> Result<(String, i32)> {
+    let parsed = key.rsplit_once('/').and_then(|(dataset, slice)| Some((dataset, slice.parse().ok()?)));
+    let (dataset, slice) = parsed.ok_or_else(|| Error::bug(format!("`{key}` is no key of a slice")))?;
+    Ok((dataset.replace("%2F", "/").replace("%25", "%"), slice))
+}

@@ -1,0 +1,65 @@
+//! Data checks: queries that must return no rows.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use futures::StreamExt;
+use secprm_storage::Table;
+
+use crate::catalog::{Rows, Sessions};
+use crate::config::{ChecksConfig, Severity};
+use crate::error::{Error, Result};
+use crate::history::CheckResult;
+use crate::relation::RelationKind;
+
+/// Rows of a check that are kept as examples.
+const KEPT_ROWS: usize = 1000;
+
+/// Runs all checks over the given versions of tables.
+///
+/// # Errors
+/// Of kind usage: a severity for a check that does not exist, a check that cannot be planned.
+pub async fn run_checks(sessions: &Sessions, tables: &BTreeMap<String, Table>, config: &ChecksConfig) -> Result<Vec<CheckResult>> {
+    let library = sessions.library().clone();
+    let names: Vec<&str> = library.of_kind(RelationKind::Check).map(|check| check.name.as_str()).collect();
+    if let Some(unknown) = config.severity.keys().find(|name| !names.contains(&name.as_str())) {
+        let error = Error::usage(format!("[checks] severity names {unknown}, which is no check"));
+        return Err(match crate::config::nearest(unknown, names) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error,
+        });
+    }
+    let session = sessions.open(tables, Rows::All).await?;
+    let mut results = Vec::new();
+    for check in library.of_kind(RelationKind::Check) {
+        let severity = config.severity.get(&check.name).copied().unwrap_or(check.header.severity);
+        if severity == Severity::Off {
+            continue;
+        }
+        let failed = |error: datafusion::error::DataFusionError| Error::usage(error.strip_backtrace()).context(check.path());
+        let mut batches = session.sql(&check.sql()).await.map_err(failed)?.execute_stream().await.map_err(failed)?;
+        let mut result = CheckResult {
+            check: check.name.clone(),
+            is_error: severity == Severity::Error,
+            description: check.header.description.clone(),
+            rows: 0,
+            examples: Vec::new(),
+        };
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(failed)?;
+            let wanted = KEPT_ROWS.saturating_sub(result.rows).min(batch.num_rows());
+            result.examples.extend(json_rows(&batch.slice(0, wanted))?);
+            result.rows += batch.num_rows();
+        }
+        results.push(result);
+    }
+    Ok(results)
+}
+
+fn json_rows(batch: &RecordBatch) -> Result<Vec<String>> {
+    let mut bytes = Vec::new();
+    let mut writer = arrow::json::LineDelimitedWriter::new(&mut bytes);
+    writer.write(batch)?;
+    writer.finish()?;
+    Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+}

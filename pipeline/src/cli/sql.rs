@@ -1,0 +1,120 @@
+//! `secprm sql`: a query, a file of queries, or an interactive shell; read-only.
+
+use std::io::{IsTerminal, Read, stdin, stdout};
+use std::path::PathBuf;
+
+use clap::Args;
+use datafusion::execution::context::SQLOptions;
+use datafusion::prelude::SessionContext;
+use rustyline::error::ReadlineError;
+
+use super::DataArgs;
+use crate::config::nearest;
+use crate::error::{Error, Kind, Result};
+use crate::open::Opened;
+use crate::output::{Format, print_stream};
+
+/// Options of `sql`.
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// A query (several are separated by semicolons).
+    #[arg(short, long, env = "SECPRM_SQL_COMMAND", value_name = "QUERY", conflicts_with = "file")]
+    command: Option<String>,
+    /// A file of queries.
+    #[arg(short, long, env = "SECPRM_SQL_FILE", value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Answers queries over the newest release, or the one asked for.
+pub async fn sql(opened: Opened, args: &SqlArgs) -> Result<()> {
+    let (session, release) = opened.session(args.data.release).await?;
+    if release.is_none() {
+        eprintln!("note: nothing is published yet, the tables are empty; `secprm run` fills them");
+    }
+    if let Some(text) = &args.command {
+        return answer(&session, text, args.data.format).await;
+    }
+    if let Some(file) = &args.file {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Error::usage(format!("cannot read {}: {error}", file.display())).hint("check --file"))?;
+        return answer(&session, &text, args.data.format).await;
+    }
+    if stdin().is_terminal() {
+        return shell(&session, args.data.format).await;
+    }
+    let mut text = String::new();
+    stdin().read_to_string(&mut text).map_err(|error| Error::usage(format!("cannot read stdin: {error}")))?;
+    answer(&session, &text, args.data.format).await
+}
+
+async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<()> {
+    use datafusion::sql::parser::DFParser;
+    let statements = DFParser::parse_sql(text).map_err(|error| Error::usage(error.strip_backtrace()).hint("one SELECT, SHOW or EXPLAIN a statement"))?;
+    if statements.is_empty() {
+        return Err(Error::usage("there is no query").hint("secprm sql -c 'SELECT * FROM dataset_stats'"));
+    }
+    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    for statement in statements {
+        let plan = session.state().statement_to_plan(statement).await.map_err(|error| explain(session, &error))?;
+        read_only.verify_plan(&plan).map_err(|error| {
+            Error::usage(error.strip_backtrace()).hint("secprm's SQL only reads; tables are made by .sql files and `secprm run`")
+        })?;
+        let rows = session.execute_logical_plan(plan).await.map_err(|error| explain(session, &error))?.execute_stream().await;
+        let rows = rows.map_err(|error| explain(session, &error))?;
+        print_stream(rows, format, &mut stdout().lock()).await?;
+    }
+    Ok(())
+}
+
+/// A planner's complaint about a table gets a remedy.
+fn explain(session: &SessionContext, error: &datafusion::error::DataFusionError) -> Error {
+    let message = error.strip_backtrace();
+    let missing = message.split("table '").nth(1).and_then(|rest| rest.split('\'').next());
+    let Some(missing) = missing.map(|name| name.rsplit('.').next().unwrap_or(name).to_owned()) else {
+        let kind = if message.contains("Execution error") { Kind::Stage } else { Kind::Usage };
+        return Error::new(kind, message);
+    };
+    let known = session
+        .catalog("datafusion")
+        .and_then(|catalog| catalog.schema("public"))
+        .map(|schema| schema.table_names())
+        .unwrap_or_default();
+    let error = Error::usage(format!("there is no table or view {missing}"));
+    match nearest(&missing, known.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean {near}? `SHOW TABLES` lists them")),
+        None => error.hint("`SHOW TABLES` lists them"),
+    }
+}
+
+/// Reads queries from the terminal until the end of input; a query ends with a semicolon.
+async fn shell(session: &SessionContext, format: Format) -> Result<()> {
+    let broken = |error: ReadlineError| Error::new(Kind::Stage, format!("the terminal failed: {error}"));
+    let mut editor = rustyline::DefaultEditor::new().map_err(broken)?;
+    eprintln!("secprm {}: SHOW TABLES; lists tables, \\q leaves", env!("CARGO_PKG_VERSION"));
+    let mut query = String::new();
+    loop {
+        let prompt = if query.is_empty() { "secprm> " } else { "   ...> " };
+        match tokio::task::block_in_place(|| editor.readline(prompt)) {
+            Ok(line) if query.is_empty() && matches!(line.trim(), "\\q" | "quit" | "exit") => return Ok(()),
+            Ok(line) => {
+                query.push_str(&line);
+                query.push('\n');
+                if query.trim().is_empty() {
+                    query.clear();
+                } else if query.trim_end().ends_with(';') {
+                    editor.add_history_entry(query.trim()).map_err(broken)?;
+                    if let Err(error) = answer(session, &query, format).await {
+                        eprintln!("error: {error}");
+                        error.remedy().into_iter().for_each(|hint| eprintln!("hint: {hint}"));
+                    }
+                    query.clear();
+                }
+            }
+            Err(ReadlineError::Interrupted) => query.clear(),
+            Err(ReadlineError::Eof) => return Ok(()),
+            Err(error) => return Err(broken(error)),
+        }
+    }
+}

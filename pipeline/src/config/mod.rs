@@ -1,0 +1,199 @@
+//! `secprm.toml`: what is read, how it is labelled, trained and scored, and where everything goes.
+
+mod load;
+mod nearest;
+mod parameters;
+mod train;
+
+pub use load::{DEFAULT_FILE, Project};
+pub use nearest::nearest;
+pub use train::{ModelConfig, TrainSection, When};
+
+use std::collections::BTreeMap;
+
+use secprm_model::{Aggregation, Tie};
+use secprm_stages::ingest::DatasetKind;
+use secprm_stages::label::LabelMode;
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration. Unknown keys are errors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Layout version of the file; 1.
+    pub version: u32,
+    /// Where tables and models go: a path (relative to the file) or an object-store URL.
+    pub warehouse: String,
+    /// The raw datasets.
+    #[serde(default)]
+    pub source: Vec<SourceConfig>,
+    /// How code is cut into steps and labelled.
+    #[serde(default)]
+    pub label: LabelConfig,
+    /// How splits are assigned.
+    #[serde(default)]
+    pub split: SplitConfig,
+    /// How text becomes tokens.
+    #[serde(default)]
+    pub tokenizer: TokenizerConfig,
+    /// The backbone.
+    #[serde(default)]
+    pub model: ModelConfig,
+    /// The training job.
+    #[serde(default)]
+    pub train: TrainSection,
+    /// How step rewards become verdicts.
+    #[serde(default)]
+    pub score: ScoreConfig,
+    /// Severities of the data checks.
+    #[serde(default)]
+    pub checks: ChecksConfig,
+    /// Bounds on memory and records.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// One raw dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// The dataset's layout.
+    pub dataset: DatasetKind,
+    /// File, folder or glob; a path relative to the configuration file, or an object-store URL.
+    pub url: String,
+}
+
+/// `[label]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LabelConfig {
+    /// The label modes to compute side by side.
+    pub modes: Vec<LabelMode>,
+    /// A chunk of more lines is cut at a statement end (rule 2).
+    pub max_step_lines: usize,
+    /// A chunk of more bytes is cut at a statement end (rule 2).
+    pub max_step_bytes: usize,
+    /// Texts that, alone in a chunk, join the step before it (rule 4).
+    pub suffix_texts: Vec<String>,
+    /// Texts that, alone in a chunk, join the step after it (rule 4).
+    pub prefix_texts: Vec<String>,
+}
+
+impl Default for LabelConfig {
+    fn default() -> Self {
+        LabelConfig {
+            modes: vec![LabelMode::Natural],
+            max_step_lines: 40,
+            max_step_bytes: 8192,
+            suffix_texts: Vec::new(),
+            prefix_texts: Vec::new(),
+        }
+    }
+}
+
+/// `[split]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitConfig {
+    /// What decides a pair's split.
+    pub by: SplitBy,
+}
+
+impl Default for SplitConfig {
+    fn default() -> Self {
+        SplitConfig { by: SplitBy::Upstream }
+    }
+}
+
+/// What decides a pair's split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    /// The dataset's own split; where it has none, 80/10/10 by a hash of the commit.
+    Upstream,
+}
+
+/// `[tokenizer]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenizerConfig {
+    /// A Hugging Face `tokenizer.json`; without one a byte-level BPE is trained on the training split.
+    pub path: Option<String>,
+    /// Size of the vocabulary that is trained when no path is given.
+    pub vocab_size: usize,
+    /// Longest window of tokens; longer samples are cut at step boundaries.
+    pub max_tokens: usize,
+    /// The constant sentence before the first step.
+    pub prompt: String,
+}
+
+impl Default for TokenizerConfig {
+    fn default() -> Self {
+        TokenizerConfig {
+            path: None,
+            vocab_size: 2048,
+            max_tokens: 1024,
+            prompt: "Review this code for security vulnerabilities, one step at a time.".to_owned(),
+        }
+    }
+}
+
+/// `[score]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreConfig {
+    /// The aggregations a verdict is written for.
+    pub aggregations: Vec<Aggregation>,
+    /// Temperature of the softmax over steps.
+    pub tau: f64,
+    /// `p_secure` below it is called vulnerable.
+    pub threshold: f64,
+    /// What a tie is called.
+    pub tie: Tie,
+}
+
+impl Default for ScoreConfig {
+    fn default() -> Self {
+        ScoreConfig { aggregations: vec![Aggregation::Risk], tau: 0.1, threshold: 0.5, tie: Tie::Secure }
+    }
+}
+
+/// `[checks]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChecksConfig {
+    /// Severities that differ from what the check's own header says, by check name.
+    pub severity: BTreeMap<String, Severity>,
+}
+
+/// What a check's failing rows mean for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Reported; the release is published.
+    Warn,
+    /// Nothing is published; exit code 3.
+    Error,
+    /// The check does not run.
+    Off,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Memory that queries may take before they spill to disk, in MiB.
+    pub memory_mib: usize,
+    /// Threads; 0 takes what the machine has.
+    pub threads: usize,
+    /// A raw record of more bytes is a reject.
+    pub max_record_bytes: usize,
+    /// Bytes of source code a slice (the unit of refresh) aims at, in MiB.
+    pub slice_mib: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        LimitsConfig { memory_mib: 2048, threads: 0, max_record_bytes: 64 << 20, slice_mib: 64 }
+    }
+}

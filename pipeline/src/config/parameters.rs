@@ -1,0 +1,58 @@
+//! The values that `$name` stands for in the SQL files.
+
+use std::collections::BTreeMap;
+
+use secprm_model::Tie;
+
+use super::Config;
+
+impl Config {
+    /// Returns each parameter's SQL text by its name without the dollar sign, for example `tau` to `0.1`.
+    ///
+    /// A relation's fingerprint holds the parameters that its text names, so a changed key reruns what uses it and nothing else.
+    pub fn sql_parameters(&self) -> BTreeMap<&'static str, String> {
+        let modes = list(self.label.modes.iter().map(|mode| mode.as_str()));
+        let aggregations = list(self.score.aggregations.iter().map(|aggregation| aggregation.name()));
+        BTreeMap::from([
+            ("label_modes", modes),
+            ("label_options", quote(&self.label_options())),
+            ("train_label_mode", quote(self.train.label_mode.as_str())),
+            ("prompt", quote(&self.tokenizer.prompt)),
+            ("max_tokens", self.tokenizer.max_tokens.to_string()),
+            ("aggregations", aggregations),
+            ("tau", float(self.score.tau)),
+            ("threshold", float(self.score.threshold)),
+            ("tie", quote(tie_name(self.score.tie))),
+        ])
+    }
+
+    /// The options of `label_pair` as JSON; keys in a fixed order.
+    fn label_options(&self) -> String {
+        serde_json::json!({
+            "max_step_bytes": self.label.max_step_bytes,
+            "max_step_lines": self.label.max_step_lines,
+            "prefix_texts": self.label.prefix_texts,
+            "suffix_texts": self.label.suffix_texts,
+        })
+        .to_string()
+    }
+}
+
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn float(value: f64) -> String {
+    format!("CAST({value:?} AS DOUBLE)")
+}
+
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    format!("[{}]", items.map(quote).collect::<Vec<_>>().join(", "))
+}
+
+fn tie_name(tie: Tie) -> &'static str {
+    match tie {
+        Tie::Secure => "secure",
+        Tie::Vulnerable => "vulnerable",
+    }
+}

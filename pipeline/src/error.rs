@@ -1,0 +1,160 @@
+//! What went wrong, what to do about it, and which exit code says so.
+
+use std::fmt;
+
+use secprm_model::ErrorKind as ModelErrorKind;
+use secprm_stages::StageError;
+use secprm_storage::{ErrorKind as StorageErrorKind, StorageError};
+
+/// A result of the pipeline.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The kinds of failure a caller can act upon; each has its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A stage failed: its input or the machine is at fault. Exit code 1.
+    Stage,
+    /// Wrong usage or configuration. Exit code 2.
+    Usage,
+    /// The data checks failed; a retry would fail again. Exit code 3.
+    Checks,
+    /// Storage or lock trouble that may pass; retry. Exit code 4.
+    Transient,
+    /// A bug in secprm. Exit code 5.
+    Bug,
+    /// Interrupted by the user. Exit code 130.
+    Interrupted,
+}
+
+impl Kind {
+    /// Returns the process exit code, as docs/operations.md lists them.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Stage => 1,
+            Kind::Usage => 2,
+            Kind::Checks => 3,
+            Kind::Transient => 4,
+            Kind::Bug => 5,
+            Kind::Interrupted => 130,
+        }
+    }
+}
+
+/// A failure with its kind, one line of message and, where we know one, a remedy.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// Makes an error of a kind; `message` is one lower-case line without a final full stop.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error { kind, message: one_line(&message.into()), hint: None }
+    }
+
+    /// Makes a usage or configuration error.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Error::new(Kind::Usage, message)
+    }
+
+    /// Makes an error that only a defect of secprm explains.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Error::new(Kind::Bug, message)
+    }
+
+    /// Adds the remedy, printed on a `hint:` line.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(one_line(&hint.into()));
+        self
+    }
+
+    /// Puts what was being done before the message.
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the remedy, if one is known.
+    pub fn remedy(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        let kind = match error.kind() {
+            StorageErrorKind::Configuration => Kind::Usage,
+            StorageErrorKind::Conflict | StorageErrorKind::Transient => Kind::Transient,
+            StorageErrorKind::NotFound | StorageErrorKind::Corrupt => Kind::Stage,
+            StorageErrorKind::Internal => Kind::Stage,
+        };
+        Error::new(kind, with_causes(&error))
+    }
+}
+
+impl From<secprm_model::ModelError> for Error {
+    fn from(error: secprm_model::ModelError) -> Self {
+        let kind = match error.kind() {
+            ModelErrorKind::Config => Kind::Usage,
+            _ => Kind::Stage,
+        };
+        Error::new(kind, with_causes(&error))
+    }
+}
+
+impl From<StageError> for Error {
+    fn from(error: StageError) -> Self {
+        match error {
+            StageError::Storage(error) => error.into(),
+            StageError::Model(error) => error.into(),
+            StageError::Source { message, remedy } => Error::usage(message).hint(remedy),
+            StageError::Interrupted => Error::new(Kind::Interrupted, "interrupted"),
+            other => Error::new(Kind::Stage, with_causes(&other)),
+        }
+    }
+}
+
+impl From<datafusion::error::DataFusionError> for Error {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        Error::new(Kind::Stage, error.strip_backtrace())
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Error::new(Kind::Stage, error.to_string())
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Joins an error and its sources, leaving out a source whose text the error already shows.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,133 @@
+//! Data on stdout: a table for people, JSON (one array of row objects) and CSV for programs.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+
+use crate::error::{Error, Kind, Result};
+
+/// How a command prints data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned columns for people.
+    #[default]
+    Table,
+    /// One array of row objects.
+    Json,
+    /// A header line and a line a row; lists and structs as text.
+    Csv,
+}
+
+/// Prints rows as they come; a table is printed once all rows are there.
+///
+/// # Errors
+/// The stream's, or one of kind stage if stdout cannot be written. A reader that closed the pipe is no error.
+pub async fn print_stream(mut rows: SendableRecordBatchStream, format: Format, out: &mut dyn Write) -> Result<()> {
+    let schema = rows.schema();
+    match format {
+        Format::Table => {
+            let mut batches = Vec::new();
+            while let Some(batch) = rows.next().await {
+                batches.push(batch?);
+            }
+            finished(writeln!(out, "{}", table_of(&schema, &batches)?))
+        }
+        Format::Json => {
+            let options = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+            let mut writer = options.build::<_, arrow::json::writer::JsonArray>(&mut *out);
+            while let Some(batch) = rows.next().await {
+                writer.write(&batch?)?;
+            }
+            writer.finish()?;
+            drop(writer);
+            finished(writeln!(out))
+        }
+        Format::Csv => {
+            let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(&mut *out);
+            let mut is_empty = true;
+            while let Some(batch) = rows.next().await {
+                writer.write(&flat(&batch?)?)?;
+                is_empty = false;
+            }
+            if is_empty {
+                writer.write(&flat(&RecordBatch::new_empty(schema))?)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Prints batches that are in memory.
+pub async fn print_batches(schema: SchemaRef, batches: Vec<RecordBatch>, format: Format, out: &mut dyn Write) -> Result<()> {
+    let stream = futures::stream::iter(batches.into_iter().map(Ok));
+    let stream = datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema, stream);
+    print_stream(Box::pin(stream), format, out).await
+}
+
+fn finished(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Stage, format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn table_of(schema: &Schema, batches: &[RecordBatch]) -> Result<String> {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(schema.fields().iter().map(|field| field.name().as_str()));
+    let options = FormatOptions::default().with_null("");
+    for batch in batches {
+        let formatters: Vec<ArrayFormatter<'_>> =
+            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<_, _>>()?;
+        for row in 0..batch.num_rows() {
+            table.add_row(formatters.iter().zip(schema.fields()).map(|(formatter, field)| {
+                let text = match field.data_type() {
+                    DataType::Float64 | DataType::Float32 => rounded(&formatter.value(row).to_string()),
+                    _ => formatter.value(row).to_string(),
+                };
+                let cell = comfy_table::Cell::new(text);
+                if field.data_type().is_numeric() { cell.set_alignment(CellAlignment::Right) } else { cell }
+            }));
+        }
+    }
+    Ok(table.to_string())
+}
+
+/// Four digits after the point are enough for people; programs get all of them.
+fn rounded(text: &str) -> String {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number.abs() >= 0.001 => {
+            let fixed = format!("{number:.4}");
+            fixed.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Turns lists and structs into text, since CSV has none.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch> {
+    let options = FormatOptions::default();
+    let mut fields = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if !field.data_type().is_nested() {
+            fields.push(field.as_ref().clone());
+            columns.push(column.clone());
+            continue;
+        }
+        let formatter = ArrayFormatter::try_new(column, &options)?;
+        let mut texts = StringBuilder::new();
+        (0..batch.num_rows()).for_each(|row| texts.append_value(formatter.value(row).to_string()));
+        fields.push(Field::new(field.name(), DataType::Utf8, true));
+        columns.push(Arc::new(texts.finish()));
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}

@@ -1,0 +1,122 @@
+//! All relations of a project: the shipped ones, embedded in the binary, and the user's own beside the configuration.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{BASE_SCHEMA, Relation, RelationKind};
+use crate::error::{Error, Result};
+
+macro_rules! shipped {
+    ($kind:ident, $folder:literal, $($name:literal),+ $(,)?) => {
+        [$((RelationKind::$kind, $name, include_str!(concat!("../../../sql/", $folder, "/", $name, ".sql")))),+]
+    };
+}
+
+const TABLES: [(RelationKind, &str, &str); 8] = shipped!(
+    Table, "tables", "splits", "samples", "label_rejects", "train_shards", "shard_rejects", "verdicts", "baseline_verdicts", "metrics",
+);
+const VIEWS: [(RelationKind, &str, &str); 5] = shipped!(View, "views", "pairs", "steps", "rejects", "runs", "dataset_stats");
+const CHECKS: [(RelationKind, &str, &str); 10] = shipped!(
+    Check,
+    "checks",
+    "ingest_accounting",
+    "label_accounting",
+    "vulnerable_sample_without_a_zero",
+    "sample_shape",
+    "steps_cover_the_text",
+    "unique_ids",
+    "encoded_steps",
+    "unscored_steps",
+    "repeated_code",
+    "split_leaks",
+);
+
+/// Returns kind, name and text of the shipped `.sql` files.
+pub fn embedded_files() -> impl Iterator<Item = (RelationKind, &'static str, &'static str)> {
+    TABLES.into_iter().chain(VIEWS).chain(CHECKS)
+}
+
+/// The relations of a project by kind and name.
+#[derive(Debug, Clone)]
+pub struct Library {
+    relations: BTreeMap<(RelationKind, String), Relation>,
+}
+
+impl Library {
+    /// Loads the shipped relations and those under `folder` (`tables/`, `views/`, `checks/`), which replace shipped ones of the same name.
+    ///
+    /// # Errors
+    /// Of kind usage, naming the file: unreadable, no query, unknown parameter, a name that is no SQL identifier, a table and a view
+    /// of the same name other than one over the other.
+    pub fn load(folder: Option<&Path>, parameters: &BTreeMap<&'static str, String>) -> Result<Library> {
+        let mut relations = BTreeMap::new();
+        for (kind, name, text) in embedded_files() {
+            relations.insert((kind, name.to_owned()), Relation::parse(name, kind, text, parameters)?);
+        }
+        for kind in [RelationKind::Table, RelationKind::View, RelationKind::Check] {
+            for (name, text) in read_folder(folder, kind)? {
+                let relation = Relation::parse(&name, kind, &text, parameters)?;
+                relations.insert((kind, name), relation);
+            }
+        }
+        Ok(Library { relations })
+    }
+
+    /// Returns the relations of a kind, by name.
+    pub fn of_kind(&self, kind: RelationKind) -> impl Iterator<Item = &Relation> {
+        self.relations.values().filter(move |relation| relation.kind == kind)
+    }
+
+    /// Returns a view.
+    pub fn view(&self, name: &str) -> Option<&Relation> {
+        self.relations.get(&(RelationKind::View, name.to_owned()))
+    }
+
+    /// Returns the physical tables a relation reads, views followed down to theirs, and the views on the way.
+    pub fn physical_inputs<'library>(&'library self, relation: &'library Relation) -> (Vec<String>, Vec<&'library Relation>) {
+        let mut tables = std::collections::BTreeSet::new();
+        let mut views: BTreeMap<&str, &Relation> = BTreeMap::new();
+        let mut waiting = vec![relation];
+        while let Some(next) = waiting.pop() {
+            for input in &next.inputs {
+                match (input.strip_prefix(BASE_SCHEMA).and_then(|rest| rest.strip_prefix('.')), self.view(input)) {
+                    (Some(table), _) => {
+                        tables.insert(table.to_owned());
+                    }
+                    (None, Some(view)) => {
+                        if views.insert(&view.name, view).is_none() {
+                            waiting.push(view);
+                        }
+                    }
+                    (None, None) => {
+                        tables.insert(input.clone());
+                    }
+                }
+            }
+        }
+        (tables.into_iter().collect(), views.into_values().collect())
+    }
+}
+
+fn read_folder(folder: Option<&Path>, kind: RelationKind) -> Result<Vec<(String, String)>> {
+    let Some(folder) = folder.map(|folder| folder.join(kind.folder())).filter(|folder| folder.is_dir()) else {
+        return Ok(Vec::new());
+    };
+    let unreadable = |path: &Path, error: std::io::Error| Error::usage(format!("cannot read {}: {error}", path.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))? {
+        let path = entry.map_err(|error| unreadable(&folder, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let plain = name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+            if !plain || name.starts_with(|letter: char| letter.is_ascii_digit()) {
+                return Err(Error::usage(format!("{}: the file's name is the relation's name", path.display()))
+                    .hint("use lower-case letters, digits and underscores"));
+            }
+            let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+            files.push((name, text));
+        }
+    }
+    files.sort();
+    Ok(files)
+}

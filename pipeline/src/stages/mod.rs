@@ -1,0 +1,52 @@
+//! The stages of the DAG: thin adaptors between tables and the crate `secprm-stages`.
+
+mod ingest;
+mod relation;
+mod score;
+mod tokenizer;
+mod train;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use secprm_stages::ingest::DatasetKind;
+use secprm_storage::Location;
+
+use crate::config::Project;
+use crate::dag::Dag;
+use crate::error::{Error, Result};
+use crate::relation::{Library, RelationKind};
+use crate::stage::Stage;
+
+pub use tokenizer::{load_tokenizer, load_tokenizer_of};
+
+/// Builds the DAG of a project.
+///
+/// # Errors
+/// Of kind usage: settings that make no sense, files that cannot be read, relations that do not fit together.
+pub fn build_dag(
+    project: &Project,
+    library: &Library,
+    locations: BTreeMap<DatasetKind, Vec<(String, Location)>>,
+) -> Result<Dag> {
+    let mut stages: Vec<Arc<dyn Stage>> = vec![Arc::new(ingest::IngestStage::new(project, locations))];
+    for relation in library.of_kind(RelationKind::Table) {
+        stages.push(Arc::new(relation::RelationStage::new(relation.clone(), library)));
+    }
+    stages.push(Arc::new(tokenizer::TokenizerStage::new(project)?));
+    stages.push(Arc::new(train::TrainStage::new(project)?));
+    stages.push(Arc::new(score::ScoreStage::new(project)));
+    Dag::new(stages)
+}
+
+/// Reads a file that a configuration key names, relative to the project's folder.
+fn read_named(project: &Project, key: &str, path: &str) -> Result<String> {
+    let file = project.folder.join(path);
+    std::fs::read_to_string(&file).map_err(|error| cannot_read(key, &file, &error))
+}
+
+fn cannot_read(key: &str, file: &Path, error: &std::io::Error) -> Error {
+    Error::usage(format!("{key}: cannot read {}: {error}", file.display()))
+        .hint("a path is relative to the configuration file")
+}

@@ -1,0 +1,27 @@
+--! description = "Pairs that gave no sample in a label mode, and why"
+--! scope = "slice"
+--! [columns]
+--! pair_id = "The pair that was not labelled"
+--! label_mode = "The label mode that left it out"
+--! reason = "no_code_difference: the versions are equal or differ in white space or comments only; empty_version: the vulnerable version has no text; unlabelled: anything else (a check fails on it)"
+--! detail = "What differs, in words"
+
+-- Whatever label_pair() left out is listed here by construction: nothing can be lost in between.
+SELECT
+    p.pair_id,
+    p.label_mode,
+    CASE
+        WHEN p.code_difference IN ('none', 'whitespace', 'comment') THEN 'no_code_difference'
+        WHEN coalesce(p.vulnerable_code, '') = '' THEN 'empty_version'
+        ELSE 'unlabelled'
+    END AS reason,
+    CASE p.code_difference
+        WHEN 'none' THEN 'both versions are byte-identical'
+        WHEN 'whitespace' THEN 'the versions differ in white space only'
+        WHEN 'comment' THEN 'the versions differ in comments and white space only'
+        ELSE CASE WHEN coalesce(p.vulnerable_code, '') = '' THEN 'the vulnerable version is empty' ELSE 'the pair gave no sample' END
+    END AS detail,
+    p.dataset,
+    p.slice
+FROM (SELECT *, unnest($label_modes) AS label_mode FROM base.pairs) AS p
+LEFT ANTI JOIN samples AS s ON p.pair_id = s.pair_id AND p.label_mode = s.label_mode

@@ -1,0 +1,53 @@
+--! description = "One code version with its steps, in one label mode"
+--! scope = "slice"
+--! [columns]
+--! sample_id = "Hash of pair, role, label mode, code and rule version"
+--! pair_id = "The pair the version belongs to"
+--! role = "vulnerable, fixed, or secure (an unpaired row that was never vulnerable)"
+--! label_mode = "natural, paper or paper_cleaned"
+--! rule_version = "Version of the label rules that were applied"
+--! prompt = "The constant sentence before the first step (TRL's `prompt`)"
+--! completions = "The steps' text, original bytes (TRL's `completions`)"
+--! labels = "One label a step: 1 secure, 0 vulnerable (TRL's `labels`)"
+--! label_sources = "The rules that decided each step's label, joined by +"
+--! supervised = "Whether the step takes part in the loss; false where both versions are byte-identical up to here but the labels differ"
+--! step_start_byte = "First byte of each step in the code version"
+--! step_end_byte = "Byte after each step"
+--! step_start_line = "First line of each step, from 1"
+--! step_end_line = "Last line of each step"
+--! step_file = "Index of the file each step lies in; 0 where a sample is one text"
+--! n_chars = "Length in code points: in `natural` of the text, in the `paper` modes of the steps joined by the separator (table 11)"
+--! n_steps = "Number of steps"
+--! vulnerable = "Whether any step is labelled 0: the sample's own label"
+--! alignment = "gestalt, or histogram where the pair was too large for it"
+
+-- label_pair() reads both versions at once and is called once a pair: everything below reads its answer.
+SELECT
+    stable_id('sample', pair_id, s['role'], s['label_mode'], s['code_hash'], s['rule_version']) AS sample_id,
+    pair_id,
+    s['role'] AS role,
+    s['label_mode'] AS label_mode,
+    s['rule_version'] AS rule_version,
+    $prompt AS prompt,
+    s['completions'] AS completions,
+    s['labels'] AS labels,
+    s['label_sources'] AS label_sources,
+    s['supervised'] AS supervised,
+    s['step_start_byte'] AS step_start_byte,
+    s['step_end_byte'] AS step_end_byte,
+    s['step_start_line'] AS step_start_line,
+    s['step_end_line'] AS step_end_line,
+    s['step_file'] AS step_file,
+    s['n_chars'] AS n_chars,
+    s['n_steps'] AS n_steps,
+    s['vulnerable'] AS vulnerable,
+    s['alignment'] AS alignment,
+    subset, split, upstream_split, granularity, language, cwe, cve, project, commit_id, committed_at, file_path, function_name,
+    dataset,
+    slice
+FROM (
+    SELECT
+        *,
+        unnest(label_pair(vulnerable_code, secure_code, language, $label_modes, $label_options)) AS s
+    FROM pairs
+) AS labelled

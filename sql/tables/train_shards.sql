@@ -1,0 +1,34 @@
+--! description = "One tokenised example: a window of one sample's steps, for training and for scoring"
+--! scope = "slice"
+--! [columns]
+--! sample_id = "The sample"
+--! window_index = "0 unless the sample is longer than max_tokens and was cut at step boundaries"
+--! step_indices = "The sample's steps in this window"
+--! input_ids = "Token ids: prompt, then each step and its separator"
+--! step_positions = "Index into input_ids of each step's separator (its last token): where the head is read"
+--! step_labels = "One label a step: 1 secure, 0 vulnerable"
+--! step_supervised = "Whether the step takes part in the loss"
+--! n_tokens = "Length of input_ids"
+--! tokenizer_id = "The tokenizer that made the ids"
+
+SELECT
+    sample_id,
+    e['window_index'] AS window_index,
+    e['step_indices'] AS step_indices,
+    e['input_ids'] AS input_ids,
+    e['step_positions'] AS step_positions,
+    e['step_labels'] AS step_labels,
+    e['step_supervised'] AS step_supervised,
+    e['n_tokens'] AS n_tokens,
+    tokenizer_id,
+    split,
+    dataset,
+    slice
+FROM (
+    SELECT
+        s.sample_id, s.split, s.dataset, s.slice, t.tokenizer_id,
+        unnest(encode_example(s.prompt, s.completions, s.labels, s.supervised, t.tokenizer_id, $max_tokens)) AS e
+    FROM samples AS s
+    CROSS JOIN tokenizers AS t
+    WHERE s.label_mode = $train_label_mode
+) AS encoded

@@ -1,0 +1,260 @@
+//! `label_pair` and `segment`: steps and labels (LABELS.md).
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Int8Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder,
+};
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::logical_expr::ScalarUDF;
+use serde::Deserialize;
+
+use super::access::{Texts, list_of, lists, range_of, struct_of};
+use super::scalar::RowFunction;
+use super::tokens::{list_of_structs, renamed};
+use crate::label::{
+    AlignmentKind, LabelMode, LabelOptions, SegmentOptions, VersionLabels, label_pair as label, label_unpaired, segment as cut,
+};
+use crate::language::Language;
+
+/// The fields of one labelled version, in order.
+fn version_fields() -> [(&'static str, DataType); 17] {
+    [
+        ("role", DataType::Utf8),
+        ("label_mode", DataType::Utf8),
+        ("rule_version", DataType::Int32),
+        ("code_hash", DataType::Utf8),
+        ("completions", list_of(DataType::Utf8)),
+        ("labels", list_of(DataType::Int8)),
+        ("label_sources", list_of(DataType::Utf8)),
+        ("supervised", list_of(DataType::Boolean)),
+        ("step_start_byte", list_of(DataType::Int64)),
+        ("step_end_byte", list_of(DataType::Int64)),
+        ("step_start_line", list_of(DataType::Int32)),
+        ("step_end_line", list_of(DataType::Int32)),
+        ("step_file", list_of(DataType::Int32)),
+        ("n_chars", DataType::Int64),
+        ("n_steps", DataType::Int32),
+        ("vulnerable", DataType::Boolean),
+        ("alignment", DataType::Utf8),
+    ]
+}
+
+/// The options of `label_pair`, as JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OptionsJson {
+    max_step_lines: u32,
+    max_step_bytes: usize,
+    suffix_texts: Vec<String>,
+    prefix_texts: Vec<String>,
+}
+
+impl OptionsJson {
+    fn parse(text: &str) -> Result<LabelOptions> {
+        let options: OptionsJson =
+            serde_json::from_str(text).map_err(|error| exec_datafusion_err!("label_pair's options: {error}"))?;
+        let segment = SegmentOptions {
+            max_step_lines: options.max_step_lines,
+            max_step_bytes: options.max_step_bytes,
+            suffix_texts: options.suffix_texts,
+            prefix_texts: options.prefix_texts,
+        };
+        Ok(LabelOptions { segment, ..LabelOptions::default() })
+    }
+}
+
+/// `label_pair(vulnerable, secure, language, modes, options)`: a list of labelled versions, two for each mode that gives samples.
+///
+/// A null version makes the row unpaired: the other one alone, labelled by its side (rule 9). `modes` is a list of texts, `options`
+/// a JSON object `max_step_lines, max_step_bytes, suffix_texts, prefix_texts`.
+pub fn label_pair() -> ScalarUDF {
+    let returns = list_of(struct_of(&version_fields()));
+    RowFunction::udf("label_pair", Some(5), returns, |arguments, rows| {
+        let vulnerable = Texts::of(&arguments[0], "label_pair's vulnerable code")?;
+        let secure = Texts::of(&arguments[1], "label_pair's secure code")?;
+        let languages = Texts::of(&arguments[2], "label_pair's language")?;
+        let mode_lists = lists(&arguments[3], "label_pair's modes")?;
+        let mode_names = Texts::of(mode_lists.values(), "label_pair's modes")?;
+        let options_texts = Texts::of(&arguments[4], "label_pair's options")?;
+        let mut versions = Versions::default();
+        let mut parsed: Option<(&str, LabelOptions)> = None;
+        for row in 0..rows {
+            let options_text = options_texts.get(row).unwrap_or("");
+            let options = match parsed.take() {
+                Some((text, options)) if text == options_text => options,
+                _ => OptionsJson::parse(options_text)?,
+            };
+            let language = languages.get(row).and_then(|name| name.parse().ok()).unwrap_or(Language::Text);
+            for mode_row in range_of(mode_lists, row) {
+                let mode = mode_names.get(mode_row).unwrap_or("").parse::<LabelMode>();
+                let mode = mode.map_err(|error| exec_datafusion_err!("{error}"))?;
+                match (vulnerable.get(row), secure.get(row)) {
+                    (Some(vulnerable), Some(secure)) => {
+                        // A pair that gives no sample is listed by label_rejects.sql, with its reason.
+                        if let Ok(pair) = label(vulnerable, secure, language, mode, &options) {
+                            versions.push("vulnerable", mode, &pair.vulnerable, Some(pair.alignment));
+                            versions.push("fixed", mode, &pair.fixed, Some(pair.alignment));
+                        }
+                    }
+                    (Some(alone), None) => {
+                        versions.push("vulnerable", mode, &label_unpaired(alone, true, language, mode, &options), None);
+                    }
+                    (None, Some(alone)) => {
+                        versions.push("secure", mode, &label_unpaired(alone, false, language, mode, &options), None);
+                    }
+                    (None, None) => {}
+                }
+            }
+            versions.end_row();
+            parsed = Some((options_text, options));
+        }
+        versions.finish()
+    })
+}
+
+/// Builds the labelled versions of each row.
+#[derive(Default)]
+struct Versions {
+    role: StringBuilder,
+    mode: StringBuilder,
+    rule_version: Int32Builder,
+    code_hash: StringBuilder,
+    completions: ListBuilder<StringBuilder>,
+    labels: ListBuilder<Int8Builder>,
+    sources: ListBuilder<StringBuilder>,
+    supervised: ListBuilder<BooleanBuilder>,
+    start_byte: ListBuilder<Int64Builder>,
+    end_byte: ListBuilder<Int64Builder>,
+    start_line: ListBuilder<Int32Builder>,
+    end_line: ListBuilder<Int32Builder>,
+    file: ListBuilder<Int32Builder>,
+    n_chars: Int64Builder,
+    n_steps: Int32Builder,
+    vulnerable: BooleanBuilder,
+    alignment: StringBuilder,
+    lengths: Vec<usize>,
+    open: usize,
+}
+
+impl Versions {
+    fn push(&mut self, role: &str, mode: LabelMode, version: &VersionLabels<'_>, alignment: Option<AlignmentKind>) {
+        // An empty text has no step, and nothing to learn or to score.
+        if version.steps.is_empty() {
+            return;
+        }
+        self.role.append_value(role);
+        self.mode.append_value(mode.as_str());
+        self.rule_version.append_value(mode.rule_version() as i32);
+        self.code_hash.append_value(&blake3::hash(version.text.as_bytes()).to_hex()[..32]);
+        for (index, step) in version.steps.iter().enumerate() {
+            self.completions.values().append_value(version.step_text(index));
+            self.labels.values().append_value(version.labels[index].as_i8());
+            self.sources.values().append_value(version.sources[index].to_string());
+            self.supervised.values().append_value(version.supervised[index]);
+            self.start_byte.values().append_value(step.bytes.start as i64);
+            self.end_byte.values().append_value(step.bytes.end as i64);
+            self.start_line.values().append_value(step.lines.0 as i32);
+            self.end_line.values().append_value(step.lines.1 as i32);
+            self.file.values().append_value(0);
+        }
+        self.completions.append(true);
+        self.labels.append(true);
+        self.sources.append(true);
+        self.supervised.append(true);
+        self.start_byte.append(true);
+        self.end_byte.append(true);
+        self.start_line.append(true);
+        self.end_line.append(true);
+        self.file.append(true);
+        self.n_chars.append_value(length_in_chars(version, mode) as i64);
+        self.n_steps.append_value(version.steps.len() as i32);
+        self.vulnerable.append_value(version.vulnerable_steps() > 0);
+        self.alignment.append_option(alignment.map(AlignmentKind::as_str));
+        self.open += 1;
+    }
+
+    fn end_row(&mut self) {
+        self.lengths.push(std::mem::take(&mut self.open));
+    }
+
+    fn finish(mut self) -> Result<ArrayRef> {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.role.finish()),
+            Arc::new(self.mode.finish()),
+            Arc::new(self.rule_version.finish()),
+            Arc::new(self.code_hash.finish()),
+            renamed(Arc::new(self.completions.finish()))?,
+            renamed(Arc::new(self.labels.finish()))?,
+            renamed(Arc::new(self.sources.finish()))?,
+            renamed(Arc::new(self.supervised.finish()))?,
+            renamed(Arc::new(self.start_byte.finish()))?,
+            renamed(Arc::new(self.end_byte.finish()))?,
+            renamed(Arc::new(self.start_line.finish()))?,
+            renamed(Arc::new(self.end_line.finish()))?,
+            renamed(Arc::new(self.file.finish()))?,
+            Arc::new(self.n_chars.finish()),
+            Arc::new(self.n_steps.finish()),
+            Arc::new(self.vulnerable.finish()),
+            Arc::new(self.alignment.finish()),
+        ];
+        list_of_structs(&version_fields(), columns, self.lengths)
+    }
+}
+
+/// Code points of the steps; the published modes lose the separators between steps, table 11 counts them.
+fn length_in_chars(version: &VersionLabels<'_>, mode: LabelMode) -> usize {
+    let steps: usize = version.texts().map(|text| text.chars().count()).sum();
+    match mode {
+        LabelMode::Natural => steps,
+        LabelMode::Paper | LabelMode::PaperCleaned => steps + 2 * version.steps.len().saturating_sub(1),
+    }
+}
+
+/// `segment(code, language)`: the steps of mode `natural` with default options, as a list of structs
+/// `text, start_byte, end_byte, start_line, end_line`; null for null.
+pub fn segment() -> ScalarUDF {
+    let fields = [
+        ("text", DataType::Utf8),
+        ("start_byte", DataType::Int64),
+        ("end_byte", DataType::Int64),
+        ("start_line", DataType::Int32),
+        ("end_line", DataType::Int32),
+    ];
+    RowFunction::udf("segment", Some(2), list_of(struct_of(&fields)), move |arguments, rows| {
+        let codes = Texts::of(&arguments[0], "segment's code")?;
+        let languages = Texts::of(&arguments[1], "segment's language")?;
+        let mut texts = StringBuilder::new();
+        let (mut starts, mut ends) = (Int64Builder::new(), Int64Builder::new());
+        let (mut first_lines, mut last_lines) = (Int32Builder::new(), Int32Builder::new());
+        let mut lengths = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let Some(code) = codes.get(row) else {
+                lengths.push(0);
+                continue;
+            };
+            let name = languages.get(row).unwrap_or("text");
+            let Ok(language) = name.parse::<Language>() else {
+                return exec_err!("segment does not know the language {name}; `text` is the fall-back");
+            };
+            let steps = cut(code, language, &SegmentOptions::default());
+            for step in &steps {
+                texts.append_value(step.text(code));
+                starts.append_value(step.bytes.start as i64);
+                ends.append_value(step.bytes.end as i64);
+                first_lines.append_value(step.lines.0 as i32);
+                last_lines.append_value(step.lines.1 as i32);
+            }
+            lengths.push(steps.len());
+        }
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(texts.finish()),
+            Arc::new(starts.finish()),
+            Arc::new(ends.finish()),
+            Arc::new(first_lines.finish()),
+            Arc::new(last_lines.finish()),
+        ];
+        list_of_structs(&fields, columns, lengths)
+    })
+}

@@ -1,0 +1,56 @@
+//! The domain's verbs as DataFusion functions: what the `.sql` files call.
+
+mod access;
+mod detection;
+mod identifiers;
+mod labels;
+mod metadata;
+mod rewards;
+mod scalar;
+mod tokens;
+
+pub use tokens::TokenizerRegistry;
+
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::SessionContext;
+
+use crate::label::{DIFFERENCE_VERSION, LabelMode};
+
+/// Returns all functions; those about tokens look their tokenizer up in `registry`.
+pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
+    vec![
+        identifiers::stable_id(),
+        identifiers::hash_bucket(),
+        identifiers::fingerprint(),
+        metadata::language_of(),
+        metadata::parse_cwe(),
+        labels::label_pair(),
+        labels::segment(),
+        tokens::count_tokens(registry.clone()),
+        tokens::encode_example(registry.clone()),
+        rewards::sequence_reward(),
+        rewards::p_secure(),
+        rewards::predict_secure(),
+        detection::detection_metrics(),
+        detection::count_zeros(),
+    ]
+}
+
+/// Registers all functions with a session.
+pub fn register(context: &SessionContext, registry: &TokenizerRegistry) {
+    functions(registry).into_iter().for_each(|function| context.register_udf(function));
+}
+
+/// Returns the version of a function's rules; a relation that calls it is computed again when it grows.
+///
+/// Functions that are not ours, and ours without rules that could change, have version 0.
+pub fn function_version(name: &str) -> u32 {
+    match name {
+        "label_pair" | "segment" => {
+            DIFFERENCE_VERSION + LabelMode::ALL.iter().map(|mode| mode.rule_version()).sum::<u32>()
+        }
+        "encode_example" | "count_tokens" => 1,
+        "detection_metrics" | "sequence_reward" | "p_secure" | "predict_secure" => 1,
+        _ => 0,
+    }
+}

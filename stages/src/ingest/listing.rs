@@ -1,0 +1,128 @@
+//! What a dataset's sources hold right now, and the fingerprint of it.
+
+use std::collections::BTreeMap;
+
+use secprm_storage::{Fingerprint, Location, SourceFile};
+
+use super::identity::RecordSum;
+use super::open::{finish_hash, open};
+use super::reader::{DatasetKind, reader_for};
+use super::run::IngestOptions;
+use crate::error::{Result, StageError};
+use crate::label::DIFFERENCE_VERSION;
+
+/// The files of one `[[source]]` that belong to its dataset.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The url as configured, without credentials.
+    pub url: String,
+    /// Where it is.
+    pub location: Location,
+    /// Its files, by name.
+    pub files: Vec<SourceFile>,
+}
+
+/// What an earlier run found out about a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Bytes.
+    pub size: u64,
+    /// When it was last modified, in microseconds since 1970 UTC.
+    pub modified_micros: i64,
+    /// The store's tag of its content.
+    pub e_tag: Option<String>,
+    /// BLAKE3 of its content.
+    pub hash: String,
+}
+
+/// Known files by source url and name.
+pub type KnownFiles = BTreeMap<(String, String), KnownFile>;
+
+/// Lists the files of a dataset's sources, by name.
+///
+/// # Errors
+/// [`StageError::Source`] if a source does not exist, cannot be read, or holds no file of the dataset.
+pub async fn list_dataset(kind: DatasetKind, sources: &[(String, Location)]) -> Result<Vec<Listing>> {
+    let reader = reader_for(kind);
+    let mut listings = Vec::new();
+    for (url, location) in sources {
+        let listed = location.list().await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+            StageError::Source {
+                message: format!("source {url} of dataset {kind}: {error}{cause}"),
+                remedy: "check `url` of this [[source]]; a path is relative to the configuration file".to_owned(),
+            }
+        })?;
+        let seen = listed.len();
+        let mut files: Vec<SourceFile> = listed.into_iter().filter(|file| reader.accepts(&file.name)).collect();
+        if files.is_empty() {
+            return Err(StageError::Source {
+                message: format!("source {url} of dataset {kind}: none of its {seen} files is one of {}", reader.expected_files()),
+                remedy: "check `dataset` and `url` of this [[source]]".to_owned(),
+            });
+        }
+        files.sort_by(|left, right| left.name.cmp(&right.name));
+        listings.push(Listing { url: url.clone(), location: location.clone(), files });
+    }
+    Ok(listings)
+}
+
+/// Returns the fingerprint that the dataset's tables have if they were made from these files with these options.
+///
+/// A file whose size, time and tag are as known is not read; any other is hashed, so that a touched file with the same content
+/// reruns nothing.
+///
+/// # Errors
+/// [`StageError::Read`] if a file cannot be read.
+pub async fn dataset_fingerprint(
+    kind: DatasetKind,
+    listings: &[Listing],
+    known: &KnownFiles,
+    options: &IngestOptions,
+) -> Result<Fingerprint> {
+    let mut hashes = Vec::new();
+    for listing in listings {
+        for file in &listing.files {
+            let earlier = known.get(&(listing.url.clone(), file.name.clone()));
+            let hash = match earlier.filter(|earlier| is_untouched(earlier, file)) {
+                Some(earlier) => earlier.hash.clone(),
+                None => hash_file(&listing.location, file).await?,
+            };
+            hashes.push((listing.url.clone(), file.name.clone(), hash));
+        }
+    }
+    Ok(fingerprint_of(kind, &hashes, options))
+}
+
+/// Combines what a dataset's tables depend on: files, reader, options.
+pub(super) fn fingerprint_of(kind: DatasetKind, hashes: &[(String, String, String)], options: &IngestOptions) -> Fingerprint {
+    let seed = content_seed(kind, options);
+    let mut sum = RecordSum::seeded(&[&seed, "files"]);
+    for (url, name, hash) in hashes {
+        sum.add(format!("{url}\n{name}\n{hash}").as_bytes());
+    }
+    sum.fingerprint()
+}
+
+/// What every row depends on beside its record: versions and options.
+pub(super) fn content_seed(kind: DatasetKind, options: &IngestOptions) -> String {
+    let reader_version = reader_for(kind).version();
+    format!(
+        "{kind} reader {reader_version} difference {DIFFERENCE_VERSION} limit {} slice {}",
+        options.max_record_bytes, options.slice_bytes
+    )
+}
+
+fn is_untouched(earlier: &KnownFile, file: &SourceFile) -> bool {
+    earlier.size == file.size && earlier.modified_micros == file.last_modified_micros && earlier.e_tag == file.e_tag
+}
+
+async fn hash_file(location: &Location, file: &SourceFile) -> Result<String> {
+    let input = open(location, file).await?;
+    let name = location.display(file);
+    tokio::task::spawn_blocking(move || {
+        let unreadable = |source| StageError::Read { file: name.clone(), source };
+        finish_hash(input).map_err(unreadable)
+    })
+    .await?
+}

@@ -1,0 +1,367 @@
+//! Reads a dataset's files and replaces its slices in the four ingest tables.
+//!
+//! Reads raw files; writes `pairs`, `provenance`, `ingest_rejects`, then `sources`. Each table changes in one commit. The fingerprint of
+//! `sources` says that all four are complete, so a run that was killed in between starts this dataset again and writes the same rows
+//! over. A concurrent reader sees each table before or after, and a release sees all four together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use secprm_storage::{
+    CommitMode, CommitNote, Fingerprint, Location, Part, PartWriter, SliceCommit, SourceFile, Table, TableSpec, Warehouse, slice_key,
+};
+
+use super::columns::{push_pair, push_reject};
+use super::identity::{PairIds, RecordSum, slice_count};
+use super::listing::{Listing, content_seed, fingerprint_of};
+use super::read::{FileEnd, ReadRow, Reading, start_reading};
+use super::reader::{DatasetKind, DatasetReader, reader_for};
+use super::tables::ingest_tables;
+use crate::error::Result;
+use crate::tables::{Cell, Rows};
+
+/// Bounds on memory and records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestOptions {
+    /// A record of more bytes is a reject.
+    pub max_record_bytes: usize,
+    /// Raw bytes that one slice aims at.
+    pub slice_bytes: u64,
+    /// Files that are read at once.
+    pub threads: usize,
+}
+
+/// What a dataset's ingest did.
+#[derive(Debug, Clone)]
+pub struct Ingested {
+    /// The four tables after their commits.
+    pub tables: Vec<Table>,
+    /// Raw records read.
+    pub records: u64,
+    /// Pairs made of them.
+    pub pairs: u64,
+    /// Rejects made of them.
+    pub rejects: u64,
+    /// Raw bytes read.
+    pub bytes: u64,
+}
+
+/// Reads all files of a dataset and replaces its slices; `heads` are the newest versions of the ingest tables, by name.
+///
+/// Slices whose pairs are as they were keep their fingerprint, so that nothing that depends on them is computed again.
+///
+/// # Errors
+/// [`crate::StageError::Source`] if a file is not what its dataset says, [`crate::StageError::Read`] if one cannot be read to its end; nothing is
+/// committed then.
+pub async fn ingest_dataset(
+    warehouse: &Warehouse,
+    kind: DatasetKind,
+    listings: &[Listing],
+    options: &IngestOptions,
+    heads: &BTreeMap<String, Table>,
+    note: &CommitNote,
+) -> Result<Ingested> {
+    let specs = ingest_tables();
+    let mut writing = Writing::start(warehouse, &specs, kind, listings, options)?;
+    let reader: Arc<dyn DatasetReader> = reader_for(kind).into();
+    let mut readings = futures::stream::iter(every_file(listings).into_iter().map(|(url, location, file)| {
+        let started = start_reading(reader.clone(), location, file.clone(), options.max_record_bytes);
+        async move { started.await.map(|reading| (url, file, reading)) }
+    }))
+    .buffered(options.threads.max(1));
+    let mut hashes = Vec::new();
+    let mut bytes = 0;
+    while let Some(started) = readings.next().await {
+        let (url, file, Reading { mut rows, end }) = started?;
+        let counts_before = writing.counts();
+        let mut pending = Vec::new();
+        while let Some(chunk) = rows.recv().await {
+            writing.take_chunk(chunk, &file.name, &mut pending).await?;
+        }
+        let FileEnd { records, hash } = end.await??;
+        writing.write_provenance(&pending, &file.name, &hash).await?;
+        let counts = writing.counts();
+        writing.push_source(&url, &file, &hash, records, counts.0 - counts_before.0, counts.1 - counts_before.1);
+        writing.records += records;
+        bytes += file.size;
+        hashes.push((url, file.name, hash));
+    }
+    drop(readings);
+    let fingerprint = fingerprint_of(kind, &hashes, options);
+    let (records, (pairs, rejects)) = (writing.records, writing.counts());
+    let tables = writing.commit(warehouse, &specs, heads, fingerprint, note).await?;
+    Ok(Ingested { tables, records, pairs, rejects, bytes })
+}
+
+fn every_file(listings: &[Listing]) -> Vec<(String, Location, SourceFile)> {
+    let mut files = Vec::new();
+    for listing in listings {
+        for file in &listing.files {
+            files.push((listing.url.clone(), listing.location.clone(), file.clone()));
+        }
+    }
+    files
+}
+
+/// Takes a dataset that is no longer configured out of the ingest tables.
+pub async fn remove_dataset(
+    warehouse: &Warehouse,
+    dataset: &str,
+    heads: &BTreeMap<String, Table>,
+    note: &CommitNote,
+) -> Result<Vec<Table>> {
+    let mut tables = Vec::new();
+    for spec in ingest_tables() {
+        let Some(head) = heads.get(&spec.name) else { continue };
+        let slices = removals(head, dataset, &BTreeSet::new()).await?;
+        if !slices.is_empty() {
+            let mode = CommitMode::ReplaceSlices(slices);
+            tables.push(warehouse.commit(&spec, Some(head), Vec::new(), &mode, note).await?);
+        }
+    }
+    Ok(tables)
+}
+
+/// The four tables while a dataset is being read.
+struct Writing {
+    dataset: &'static str,
+    seed: String,
+    slices: u32,
+    ids: PairIds,
+    pairs: TableRows,
+    provenance: TableRows,
+    rejects: TableRows,
+    sources: Rows,
+    sources_writer: PartWriter,
+    pair_sums: BTreeMap<i32, RecordSum>,
+    provenance_sums: BTreeMap<i32, RecordSum>,
+    reject_sum: RecordSum,
+    records: u64,
+}
+
+/// Rows on their way into one table.
+struct TableRows {
+    rows: Rows,
+    writer: PartWriter,
+    count: u64,
+}
+
+impl TableRows {
+    fn start(warehouse: &Warehouse, spec: &TableSpec) -> Result<Self> {
+        Ok(TableRows { rows: Rows::new(spec.schema.clone()), writer: warehouse.part_writer(spec)?, count: 0 })
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if let Some(batch) = self.rows.finish()? {
+            self.writer.write(&batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Vec<Part>> {
+        self.flush().await?;
+        Ok(self.writer.finish().await?)
+    }
+}
+
+/// A pair whose provenance waits for the hash of its file.
+struct Pending {
+    pair_id: String,
+    row: u64,
+    byte_offset: u64,
+    slice: i32,
+}
+
+impl Writing {
+    fn start(
+        warehouse: &Warehouse,
+        specs: &[TableSpec; 4],
+        kind: DatasetKind,
+        listings: &[Listing],
+        options: &IngestOptions,
+    ) -> Result<Self> {
+        let bytes: u64 = listings.iter().flat_map(|listing| &listing.files).map(|file| file.size).sum();
+        let seed = content_seed(kind, options);
+        let [pairs, provenance, rejects, sources] = specs;
+        Ok(Writing {
+            dataset: kind.as_str(),
+            reject_sum: RecordSum::seeded(&[&seed, "rejects"]),
+            seed,
+            slices: slice_count(bytes, options.slice_bytes),
+            ids: PairIds::default(),
+            pairs: TableRows::start(warehouse, pairs)?,
+            provenance: TableRows::start(warehouse, provenance)?,
+            rejects: TableRows::start(warehouse, rejects)?,
+            sources: Rows::new(sources.schema.clone()),
+            sources_writer: warehouse.part_writer(sources)?,
+            pair_sums: BTreeMap::new(),
+            provenance_sums: BTreeMap::new(),
+            records: 0,
+        })
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        (self.pairs.count, self.rejects.count)
+    }
+
+    async fn take_chunk(&mut self, chunk: Vec<ReadRow>, file: &str, pending: &mut Vec<Pending>) -> Result<()> {
+        for ReadRow { row, byte_offset, outcome } in chunk {
+            match outcome {
+                Ok(read) => {
+                    let (pair_id, hash) = self.ids.next_id(self.dataset, read.key);
+                    let slice = (hash % u64::from(self.slices)) as i32;
+                    push_pair(&mut self.pairs.rows, &read, &pair_id, self.dataset, slice);
+                    self.pairs.count += 1;
+                    let seed = &self.seed;
+                    let sum = self.pair_sums.entry(slice).or_insert_with(|| RecordSum::seeded(&[seed, "pairs"]));
+                    sum.add(pair_id.as_bytes());
+                    pending.push(Pending { pair_id, row, byte_offset, slice });
+                }
+                Err(reject) => {
+                    push_reject(&mut self.rejects.rows, &reject, file, row, byte_offset, self.dataset);
+                    self.rejects.count += 1;
+                    self.reject_sum.add(format!("{file}\n{row}\n{byte_offset}\n{}", reject.detail).as_bytes());
+                }
+            }
+            for table in [&mut self.pairs, &mut self.rejects] {
+                if table.rows.is_full() {
+                    table.flush().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_provenance(&mut self, pending: &[Pending], file: &str, hash: &str) -> Result<()> {
+        for pair in pending {
+            self.provenance.rows.push(&[
+                Cell::Text(Some(&pair.pair_id)),
+                Cell::Text(Some(file)),
+                Cell::Int(Some(pair.row as i64)),
+                Cell::Int(Some(pair.byte_offset as i64)),
+                Cell::Text(Some(hash)),
+                Cell::Text(Some(self.dataset)),
+                Cell::Int(Some(i64::from(pair.slice))),
+            ]);
+            let seed = &self.seed;
+            let sum = self.provenance_sums.entry(pair.slice).or_insert_with(|| RecordSum::seeded(&[seed, "provenance"]));
+            sum.add(format!("{}\n{file}\n{}\n{}\n{hash}", pair.pair_id, pair.row, pair.byte_offset).as_bytes());
+            if self.provenance.rows.is_full() {
+                self.provenance.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_source(
+        &mut self,
+        url: &str,
+        file: &SourceFile,
+        hash: &str,
+        records: u64,
+        pairs: u64,
+        rejects: u64,
+    ) {
+        self.sources.push(&[
+            Cell::Text(Some(url)),
+            Cell::Text(Some(&file.name)),
+            Cell::Int(Some(file.size as i64)),
+            Cell::Int(Some(file.last_modified_micros)),
+            Cell::Text(file.e_tag.as_deref()),
+            Cell::Text(Some(hash)),
+            Cell::Int(Some(records as i64)),
+            Cell::Int(Some(pairs as i64)),
+            Cell::Int(Some(rejects as i64)),
+            Cell::Text(Some(self.dataset)),
+            Cell::Int(Some(0)),
+        ]);
+    }
+
+    async fn commit(
+        mut self,
+        warehouse: &Warehouse,
+        specs: &[TableSpec; 4],
+        heads: &BTreeMap<String, Table>,
+        fingerprint: Fingerprint,
+        note: &CommitNote,
+    ) -> Result<Vec<Table>> {
+        if let Some(batch) = self.sources.finish()? {
+            self.sources_writer.write(&batch).await?;
+        }
+        let of_slices = |sums: BTreeMap<i32, RecordSum>| -> BTreeMap<i32, Fingerprint> {
+            sums.into_iter().map(|(slice, sum)| (slice, sum.fingerprint())).collect()
+        };
+        let written = [
+            (self.pairs.finish().await?, of_slices(self.pair_sums)),
+            (self.provenance.finish().await?, of_slices(self.provenance_sums)),
+            (self.rejects.finish().await?, BTreeMap::from([(0, self.reject_sum.fingerprint())])),
+            (self.sources_writer.finish().await?, BTreeMap::from([(0, fingerprint)])),
+        ];
+        let mut tables = Vec::new();
+        for (spec, (parts, slices)) in specs.iter().zip(written) {
+            let head = heads.get(&spec.name);
+            tables.push(replace(warehouse, spec, head, self.dataset, parts, slices, note).await?);
+        }
+        Ok(tables)
+    }
+}
+
+/// Replaces a dataset's slices of one table; those whose fingerprint is as it was are left alone.
+async fn replace(
+    warehouse: &Warehouse,
+    spec: &TableSpec,
+    head: Option<&Table>,
+    dataset: &str,
+    parts: Vec<Part>,
+    slices: BTreeMap<i32, Fingerprint>,
+    note: &CommitNote,
+) -> Result<Table> {
+    let existing = match head {
+        Some(head) => head.fingerprints().await?,
+        None => BTreeMap::new(),
+    };
+    let is_changed = |slice: &i32, fingerprint: &Fingerprint| existing.get(&key_of(dataset, *slice)) != Some(fingerprint);
+    let changed: BTreeMap<i32, Fingerprint> =
+        slices.iter().filter(|(slice, print)| is_changed(slice, print)).map(|(slice, print)| (*slice, *print)).collect();
+    let kept: BTreeSet<String> = slices.keys().map(|slice| key_of(dataset, *slice)).collect();
+    let mut commits: Vec<SliceCommit> =
+        changed.iter().map(|(slice, print)| slice_commit(dataset, &slice.to_string(), Some(*print))).collect();
+    if let Some(head) = head {
+        commits.extend(removals(head, dataset, &kept).await?);
+    }
+    let in_changed = |part: &Part| {
+        let slice = part.partition_value("slice").and_then(|slice| slice.parse::<i32>().ok());
+        slice.is_some_and(|slice| changed.contains_key(&slice))
+    };
+    let (wanted, unwanted): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(in_changed);
+    for part in unwanted {
+        warehouse.discard(spec, &part).await?;
+    }
+    match (head, commits.is_empty()) {
+        (Some(head), true) => Ok(head.clone()),
+        _ => Ok(warehouse.commit(spec, head, wanted, &CommitMode::ReplaceSlices(commits), note).await?),
+    }
+}
+
+/// The slices of a dataset that a table has and that are not among `kept`.
+async fn removals(head: &Table, dataset: &str, kept: &BTreeSet<String>) -> Result<Vec<SliceCommit>> {
+    let prefix = format!("{}/", slice_key([dataset]));
+    let keys = head.fingerprints().await?;
+    Ok(keys
+        .keys()
+        .filter(|key| !kept.contains(*key))
+        .filter_map(|key| key.strip_prefix(&prefix))
+        .map(|slice| slice_commit(dataset, slice, None))
+        .collect())
+}
+
+fn slice_commit(dataset: &str, slice: &str, fingerprint: Option<Fingerprint>) -> SliceCommit {
+    let partition = [("dataset", dataset), ("slice", slice)].map(|(column, value)| (column.to_owned(), value.to_owned()));
+    SliceCommit { partition: partition.into(), fingerprint }
+}
+
+fn key_of(dataset: &str, slice: i32) -> String {
+    slice_key([dataset, &slice.to_string()])
+}
+

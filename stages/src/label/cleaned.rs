@@ -1,0 +1,49 @@
+//! The cleaning of the paper's section 4, for mode `paper_cleaned`.
+//!
+//! Each step is judged on its own text. What is empty, white space or comments only goes; a step that only ends a block joins
+//! the step before it and one that only declares joins the step after it, where the labels are equal. A joined step reaches
+//! from the start of its first part to the end of its last, so that a comment between them comes back with it.
+
+use super::chunk::Nature;
+use super::{Label, Sources, Step, VersionLabels};
+use crate::language::Language;
+
+struct Cleaned {
+    step: Step,
+    label: Label,
+    sources: Sources,
+    supervised: bool,
+    joins_next: bool,
+}
+
+/// Cleans one version; nothing may be left of it.
+pub(super) fn clean(version: &mut VersionLabels<'_>, language: Language) {
+    let mut kept: Vec<Cleaned> = Vec::with_capacity(version.steps.len());
+    for (index, step) in version.steps.iter().enumerate() {
+        let nature = Nature::of(step.text(&version.text), language);
+        if nature.is_empty() {
+            continue;
+        }
+        let (label, sources) = (version.labels[index], version.sources[index]);
+        let ends_block = nature.ends_block() || !nature.has_code();
+        match kept.last_mut() {
+            Some(last) if last.label == label && (ends_block || last.joins_next) => {
+                last.step.bytes.end = step.bytes.end;
+                last.step.lines.1 = step.lines.1;
+                last.sources = last.sources.with(sources);
+                last.joins_next = nature.declares() && !ends_block;
+            }
+            _ => kept.push(Cleaned {
+                step: step.clone(),
+                label,
+                sources,
+                supervised: version.supervised[index],
+                joins_next: nature.declares(),
+            }),
+        }
+    }
+    version.labels = kept.iter().map(|kept| kept.label).collect();
+    version.sources = kept.iter().map(|kept| kept.sources).collect();
+    version.supervised = kept.iter().map(|kept| kept.supervised).collect();
+    version.steps = kept.into_iter().map(|kept| kept.step).collect();
+}

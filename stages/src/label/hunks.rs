@@ -1,0 +1,85 @@
+//! What each hunk of an alignment says about the vulnerable version: rule 6.
+
+use super::Sources;
+use super::align::Block;
+use super::lines::{CodeLine, NormalText};
+
+/// Says that the step that holds a line is vulnerable, and how good a reason that is.
+pub(super) struct Evidence {
+    /// The 1-based line of the vulnerable version.
+    pub(super) line: u32,
+    pub(super) source: Sources,
+    /// Smaller is stronger.
+    pub(super) strength: u8,
+}
+
+impl Evidence {
+    /// Changed, removed or inserted code.
+    pub(super) const CODE: u8 = 0;
+    /// Inserted declarations or imports.
+    const DECLARATIONS: u8 = 1;
+    /// Closing braces that moved.
+    const CLOSERS: u8 = 2;
+}
+
+/// Collects what the hunks between matching blocks say, in the order of the text; at least one entry if there is any hunk
+/// and the vulnerable version has a line of code, or none where it has not: then the first line stands for it.
+pub(super) fn evidence(vulnerable: &NormalText, fixed: &NormalText, blocks: &[Block]) -> Vec<Evidence> {
+    let mut found = Vec::new();
+    let (mut a, mut b) = (0, 0);
+    let end = Block { a: vulnerable.lines.len(), b: fixed.lines.len(), len: 0 };
+    for block in blocks.iter().chain([&end]) {
+        if a < block.a || b < block.b {
+            let hunk = Hunk { removed: &vulnerable.lines[a..block.a], inserted: &fixed.lines[b..block.b] };
+            hunk.judge(vulnerable, a, &mut found);
+        }
+        (a, b) = (block.a + block.len, block.b + block.len);
+    }
+    found
+}
+
+struct Hunk<'n> {
+    removed: &'n [CodeLine],
+    inserted: &'n [CodeLine],
+}
+
+impl Hunk<'_> {
+    fn judge(&self, vulnerable: &NormalText, at: usize, found: &mut Vec<Evidence>) {
+        let does_something = |line: &&CodeLine| !line.only_closes();
+        let before = found.len();
+        found.extend(self.removed.iter().filter(does_something).map(|line| Evidence {
+            line: line.number,
+            source: Sources::DIFF,
+            strength: Evidence::CODE,
+        }));
+        if found.len() > before {
+            return;
+        }
+        let mut inserted = self.inserted.iter().filter(does_something).peekable();
+        let strength = if inserted.peek().is_none() {
+            Evidence::CLOSERS
+        } else if inserted.all(|line| line.only_declares()) {
+            Evidence::DECLARATIONS
+        } else {
+            Evidence::CODE
+        };
+        if strength == Evidence::CLOSERS && !self.removed.is_empty() {
+            found.extend(self.removed.iter().map(|line| Evidence {
+                line: line.number,
+                source: Sources::DIFF,
+                strength,
+            }));
+        } else {
+            found.push(Evidence { line: anchor(vulnerable, at), source: Sources::INSERTION, strength });
+        }
+    }
+}
+
+/// Returns the line that stands for an insertion before the line of code at an index: that line, or the line of code
+/// before it where it only closes a block or the text ends.
+fn anchor(vulnerable: &NormalText, at: usize) -> u32 {
+    let lines = &vulnerable.lines;
+    let next = lines.get(at).filter(|line| !line.only_closes());
+    let before = lines[..at].iter().rev().find(|line| !line.only_closes());
+    next.or(before).or_else(|| lines.get(at)).or_else(|| lines.last()).map_or(1, |line| line.number)
+}

@@ -1,0 +1,95 @@
+//! Small numbers for equal lines, so that alignment compares integers.
+
+/// Hands out one number per distinct line, counting up from 0 in the order of first appearance.
+///
+/// The hash decides only where a line is looked for, never what is equal, so numbers do not depend on it.
+pub(super) struct Interner<'a> {
+    lines: Vec<&'a [u8]>,
+    hashes: Vec<u32>,
+    /// Open addressing: number + 1 of a line, or 0 where the slot is free. The length is a power of two.
+    slots: Vec<u32>,
+}
+
+impl<'a> Interner<'a> {
+    /// Makes room for about `expected` lines.
+    pub(super) fn with_capacity(expected: usize) -> Interner<'a> {
+        let slots = expected.saturating_mul(2).next_power_of_two().max(16);
+        Interner { lines: Vec::with_capacity(expected), hashes: Vec::with_capacity(expected), slots: vec![0; slots] }
+    }
+
+    /// Returns the number of a line.
+    pub(super) fn intern(&mut self, line: &'a [u8]) -> u32 {
+        if self.lines.len() * 4 >= self.slots.len() * 3 {
+            self.grow();
+        }
+        let hash = hash(line);
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            let entry = self.slots[slot];
+            if entry == 0 {
+                let number = self.lines.len() as u32;
+                self.lines.push(line);
+                self.hashes.push(hash);
+                self.slots[slot] = number + 1;
+                return number;
+            }
+            let number = entry - 1;
+            if self.hashes[number as usize] == hash && self.lines[number as usize] == line {
+                return number;
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = self.slots.len() * 2;
+        let mask = size - 1;
+        let mut slots = vec![0; size];
+        for (number, hash) in self.hashes.iter().enumerate() {
+            let mut slot = *hash as usize & mask;
+            while slots[slot] != 0 {
+                slot = (slot + 1) & mask;
+            }
+            slots[slot] = number as u32 + 1;
+        }
+        self.slots = slots;
+    }
+}
+
+/// Mixes eight bytes at a time by multiplication, as rustc's FxHash does, and folds the halves at the end.
+fn hash(line: &[u8]) -> u32 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut state = line.len() as u64;
+    let mut words = line.chunks_exact(8);
+    for word in &mut words {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(word);
+        state = (state.rotate_left(5) ^ u64::from_le_bytes(bytes)).wrapping_mul(FACTOR);
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        let mut bytes = [0; 8];
+        bytes[..rest.len()].copy_from_slice(rest);
+        state = (state.rotate_left(5) ^ u64::from_le_bytes(bytes)).wrapping_mul(FACTOR);
+    }
+    state = (state ^ (state >> 32)).wrapping_mul(FACTOR);
+    (state ^ (state >> 32)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lines_share_a_number_and_numbers_count_up() {
+        let texts: Vec<String> = (0..1000).map(|line| format!("line {line}")).collect();
+        let mut interner = Interner::with_capacity(4);
+        for round in 0..2 {
+            for (index, text) in texts.iter().enumerate() {
+                assert_eq!(interner.intern(text.as_bytes()), index as u32, "round {round}");
+            }
+        }
+        assert_eq!(interner.intern(b""), 1000);
+    }
+}

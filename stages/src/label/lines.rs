@@ -1,0 +1,210 @@
+//! The lines of code of a text, without comments and without white space that means nothing.
+
+use super::lexer::{LineEnd, Role, Sink, StatementKind, scan_complete};
+use crate::language::Language;
+
+/// Holds one text with comments removed and white space collapsed: to one space between words, to nothing elsewhere, and
+/// as it is within literals. Python keeps the column in which a logical line begins.
+///
+/// Two texts have the same `stream` if and only if they differ in white space and comments alone.
+#[derive(Default)]
+pub(super) struct NormalText {
+    pub(super) stream: Vec<u8>,
+    /// The lines that have code, in order.
+    pub(super) lines: Vec<CodeLine>,
+}
+
+/// One line of code.
+#[derive(Clone, Copy)]
+pub(super) struct CodeLine {
+    /// 1-based number among all lines of the text.
+    pub(super) number: u32,
+    /// The line's part of the stream.
+    start: usize,
+    end: usize,
+    /// Nothing but closing brackets, or `#endif`.
+    closes: bool,
+    declares: bool,
+    does_more: bool,
+}
+
+impl CodeLine {
+    /// Says whether the line only closes a block.
+    pub(super) fn only_closes(self) -> bool {
+        self.closes
+    }
+
+    /// Says whether all statements on the line are declarations, with or without an initialiser, or imports.
+    pub(super) fn only_declares(self) -> bool {
+        self.declares && !self.does_more
+    }
+}
+
+impl NormalText {
+    pub(super) fn of(text: &str, language: Language) -> NormalText {
+        let mut reader = Reader::new(text, language);
+        scan_complete(text, language, &mut reader);
+        reader.finish()
+    }
+
+    /// Returns a line's normal form.
+    pub(super) fn form(&self, line: CodeLine) -> &[u8] {
+        self.stream.get(line.start..line.end).unwrap_or(&[])
+    }
+
+    pub(super) fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().map(|line| self.form(*line))
+    }
+}
+
+/// Hears a complete scan and keeps the code.
+pub(super) struct Reader<'t> {
+    text: &'t [u8],
+    spaces_stay: bool,
+    normal: NormalText,
+    number: u32,
+    /// Code was read on this line.
+    on_line: bool,
+    /// A line end that means something lies before what comes next.
+    line_edge: bool,
+    /// Where the last code ended in the text.
+    last_end: usize,
+    /// The first line of the statement being read, as an index.
+    open_statement: Option<usize>,
+    /// The literal being read has a part on an earlier line.
+    in_literal: bool,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str, language: Language) -> Reader<'t> {
+        Reader {
+            text: text.as_bytes(),
+            spaces_stay: language == Language::Text,
+            normal: NormalText { stream: Vec::with_capacity(text.len()), lines: Vec::with_capacity(text.len() / 24) },
+            number: 1,
+            on_line: false,
+            line_edge: false,
+            last_end: 0,
+            open_statement: None,
+            in_literal: false,
+        }
+    }
+
+    pub(super) fn finish(mut self) -> NormalText {
+        self.end_statement(StatementKind::Other);
+        self.normal
+    }
+
+    fn append(&mut self, start: usize, end: usize, closes: bool) {
+        let Some(code) = self.text.get(start..end) else {
+            return;
+        };
+        let stream = &mut self.normal.stream;
+        if self.line_edge {
+            stream.push(b'\n');
+            self.line_edge = false;
+        } else if start > self.last_end
+            && let (Some(before), Some(after)) = (stream.last(), code.first())
+            && (self.spaces_stay || needs_space(*before, *after))
+        {
+            stream.push(b' ');
+        }
+        self.last_end = end;
+        self.begin_line(closes);
+        self.normal.stream.extend_from_slice(code);
+        if let Some(line) = self.normal.lines.last_mut() {
+            line.end = self.normal.stream.len();
+            line.closes &= closes;
+        }
+    }
+
+    fn begin_line(&mut self, closes: bool) {
+        if !self.on_line {
+            self.on_line = true;
+            let start = self.normal.stream.len();
+            self.normal.lines.push(CodeLine {
+                number: self.number,
+                start,
+                end: start,
+                closes,
+                declares: false,
+                does_more: false,
+            });
+        }
+        if self.open_statement.is_none() {
+            self.open_statement = Some(self.normal.lines.len() - 1);
+        }
+    }
+
+    fn end_statement(&mut self, kind: StatementKind) {
+        if let Some(first) = self.open_statement.take() {
+            for line in &mut self.normal.lines[first..] {
+                match kind {
+                    StatementKind::Declares | StatementKind::Initialises => line.declares = true,
+                    StatementKind::Other => line.does_more = true,
+                }
+            }
+        }
+    }
+}
+
+/// Says whether white space between two characters keeps them from being one.
+fn needs_space(before: u8, after: u8) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+    if is_word(before) {
+        return is_word(after);
+    }
+    before == after && matches!(before, b'+' | b'-' | b'&' | b'|' | b'<' | b'=' | b'/' | b'*')
+}
+
+fn is_closing(code: &[u8]) -> bool {
+    code.iter().all(|byte| matches!(byte, b'}' | b')' | b']' | b';' | b','))
+}
+
+impl Sink for Reader<'_> {
+    fn code(&mut self, start: usize, end: usize, role: Role) {
+        let closes = role == Role::Closer || self.text.get(start..end).is_some_and(is_closing);
+        self.append(start, end, closes);
+        if role == Role::Closer {
+            // A closing brace is no statement and ends any that was open.
+            self.open_statement = None;
+        }
+    }
+
+    fn literal_start(&mut self, _start: usize, _role: Role) {
+        self.in_literal = false;
+    }
+
+    fn literal(&mut self, start: usize, end: usize) {
+        self.line_edge |= self.in_literal;
+        self.in_literal = true;
+        self.append(start, end, false);
+    }
+
+    fn statement(&mut self, kind: StatementKind) {
+        self.end_statement(kind);
+    }
+
+    fn logical_line(&mut self, column: usize) {
+        if !self.normal.stream.is_empty() {
+            self.normal.stream.push(b'\n');
+        }
+        self.line_edge = false;
+        self.last_end = self.text.len();
+        self.begin_line(true);
+        let stream = &mut self.normal.stream;
+        stream.resize(stream.len() + column, b' ');
+        if let Some(line) = self.normal.lines.last_mut() {
+            line.end = stream.len();
+        }
+    }
+
+    fn directive_edge(&mut self) {
+        self.line_edge = !self.normal.stream.is_empty();
+    }
+
+    fn line(&mut self, _line: LineEnd) {
+        self.number += 1;
+        self.on_line = false;
+    }
+}

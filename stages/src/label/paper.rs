@@ -1,0 +1,158 @@
+//! Labels of mode `paper`: what the published scripts do, step by step, with every flaw.
+//!
+//! Both texts are stripped and split at line feeds; the lines are aligned with `difflib`'s popularity heuristic; each run of
+//! lines inside of a matching block or between two blocks is a segment, also where it is empty on one side; each
+//! segment is split at two line feeds; the parts of changed segments of the vulnerable version get 0, or the last part
+//! where nothing changed. Nothing is cleaned and no pair is turned away. All steps are supervised.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::align::{Block, Popularity, align};
+use super::intern::Interner;
+use super::pair::{LabelOptions, PairLabels};
+use super::{Sources, Step, VersionLabels};
+
+pub(super) fn label<'a>(vulnerable: &'a str, fixed: &'a str, options: &LabelOptions) -> PairLabels<'a> {
+    let lines = [Lines::of(vulnerable), Lines::of(fixed)];
+    let mut interner = Interner::with_capacity(lines[0].starts.len() + 8);
+    let [vulnerable_numbers, fixed_numbers] = [&lines[0], &lines[1]]
+        .map(|lines| (0..lines.count()).map(|line| interner.intern(lines.line(line))).collect::<Vec<u32>>());
+    let (blocks, alignment) =
+        align(&vulnerable_numbers, &fixed_numbers, Popularity::DropPopular, options.alignment_budget);
+    let end = [lines[0].count(), lines[1].count()];
+    let vulnerable_parts = Parts::of(&lines[0], &blocks, end, 0);
+    let fixed_parts = Parts::of(&lines[1], &blocks, end, 1);
+    let mut labels = PairLabels {
+        vulnerable: VersionLabels::all_secure(Cow::Borrowed(vulnerable), vulnerable_parts.steps, Sources::UNCHANGED),
+        fixed: VersionLabels::all_secure(Cow::Borrowed(fixed), fixed_parts.steps, Sources::FIXED),
+        alignment,
+    };
+    for (step, source) in &vulnerable_parts.changed {
+        labels.vulnerable.mark(*step, *source);
+    }
+    if vulnerable_parts.changed.is_empty() {
+        let last = labels.vulnerable.steps.len().saturating_sub(1);
+        labels.vulnerable.mark(last, Sources::FORCED);
+    }
+    labels
+}
+
+/// Splits a text that has no counterpart: as both sides of a pair of equal versions, without the forced label.
+pub(super) fn split(text: &str) -> VersionLabels<'_> {
+    let lines = Lines::of(text);
+    let mut parts = Parts::default();
+    parts.segment(&lines, 0..lines.count());
+    VersionLabels::all_secure(Cow::Borrowed(text), parts.steps, Sources::SEQUENCE)
+}
+
+/// The lines of a stripped text; the last one has no line feed.
+struct Lines<'t> {
+    text: &'t str,
+    /// Where each line starts, and where one more would.
+    starts: Vec<usize>,
+    /// Line feeds before the stripped text.
+    lines_before: u32,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Lines<'t> {
+        let stripped = text.trim_matches(is_python_space);
+        let offset = text.len() - text.trim_start_matches(is_python_space).len();
+        let mut starts = Vec::with_capacity(stripped.len() / 24 + 2);
+        let mut start = offset;
+        for line in stripped.split('\n') {
+            starts.push(start);
+            start += line.len() + 1;
+        }
+        starts.push(start);
+        Lines { text, starts, lines_before: line_feeds(&text[..offset]) }
+    }
+
+    fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn line(&self, line: usize) -> &'t [u8] {
+        &self.text.as_bytes()[self.starts[line]..self.starts[line + 1] - 1]
+    }
+
+    /// Returns the bytes of some lines without the last line feed.
+    fn bytes(&self, lines: Range<usize>) -> Range<usize> {
+        let start = self.starts[lines.start];
+        match lines.is_empty() {
+            // Past the last line there may be no line feed to stand behind.
+            true => start.min(self.text.len())..start.min(self.text.len()),
+            false => start..self.starts[lines.end] - 1,
+        }
+    }
+}
+
+fn line_feeds(text: &str) -> u32 {
+    text.bytes().filter(|byte| *byte == b'\n').count() as u32
+}
+
+/// Python's `str.isspace`: Unicode white space and the four ASCII separators.
+fn is_python_space(character: char) -> bool {
+    character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
+}
+
+/// The steps of one version and which of them come from changed segments.
+#[derive(Default)]
+struct Parts {
+    steps: Vec<Step>,
+    changed: Vec<(usize, Sources)>,
+}
+
+impl Parts {
+    /// Reads one side (0 or 1) of an alignment, segment by segment, up to the ends of both sides.
+    fn of(lines: &Lines<'_>, blocks: &[Block], end: [usize; 2], side: usize) -> Parts {
+        let mut parts = Parts::default();
+        let mut done = [0, 0];
+        let closing = Block { a: end[0], b: end[1], len: 0 };
+        for block in blocks.iter().chain([&closing]) {
+            let start = [block.a, block.b];
+            if done != start {
+                let first = parts.steps.len();
+                parts.segment(lines, done[side]..start[side]);
+                let source = match done[side] == start[side] {
+                    true => Sources::INSERTION,
+                    false => Sources::DIFF,
+                };
+                let changed = first..parts.steps.len();
+                parts.changed.extend(changed.map(|step| (step, source)));
+            }
+            if block.len > 0 {
+                parts.segment(lines, start[side]..start[side] + block.len);
+            }
+            done = start.map(|line| line + block.len);
+        }
+        parts
+    }
+
+    /// Splits the text of some lines as Python's `split("\n\n")` does: a line feed, an empty line and its line feed end a part.
+    fn segment(&mut self, lines: &Lines<'_>, segment: Range<usize>) {
+        let mut start = segment.start;
+        let mut line = segment.start;
+        while line + 2 < segment.end {
+            if lines.line(line + 1).is_empty() {
+                self.part(lines, start..line + 1);
+                start = line + 2;
+                line = start;
+            } else {
+                line += 1;
+            }
+        }
+        self.part(lines, start..segment.end);
+    }
+
+    fn part(&mut self, lines: &Lines<'_>, part: Range<usize>) {
+        let bytes = lines.bytes(part.clone());
+        let first = lines.lines_before + part.start as u32 + 1;
+        let last = match bytes.is_empty() {
+            true => first - 1,
+            false => lines.lines_before + part.end as u32,
+        };
+        self.steps.push(Step { bytes, lines: (first, last) });
+    }
+}

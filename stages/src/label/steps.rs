@@ -1,0 +1,112 @@
+//! A step, the options that shape steps, and the labels of one code version.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{Label, Sources};
+
+/// Places one step in a code text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// Bytes of the text; always on character boundaries.
+    pub bytes: Range<usize>,
+    /// First and last line, 1-based and inclusive. Lines end at LF, CRLF or CR; in the published modes, whose steps may be
+    /// empty, at LF alone, and an empty step ends on the line before it starts.
+    pub lines: (u32, u32),
+}
+
+impl Step {
+    /// Returns the step's text, or the empty text where the range does not belong to `code`.
+    pub fn text<'a>(&self, code: &'a str) -> &'a str {
+        code.get(self.bytes.clone()).unwrap_or("")
+    }
+}
+
+/// Says what happens to comments before anything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Comments {
+    /// They stay where they are and travel with the code after them.
+    #[default]
+    Keep,
+    /// They are taken out of the text first; steps are ranges of the text without them.
+    Strip,
+}
+
+/// Shapes the steps of mode `natural`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentOptions {
+    /// Lines a chunk may have before it is cut at the last statement end.
+    pub max_step_lines: u32,
+    /// Bytes a chunk may have before it is cut at the last statement end.
+    pub max_step_bytes: usize,
+    /// Texts that join the step before them when they are all that a chunk holds, beside the statement kinds.
+    pub suffix_texts: Vec<String>,
+    /// Texts that join the step after them when they are all that a chunk holds, beside the statement kinds.
+    pub prefix_texts: Vec<String>,
+}
+
+impl Default for SegmentOptions {
+    fn default() -> SegmentOptions {
+        SegmentOptions {
+            max_step_lines: 40,
+            max_step_bytes: 8 * 1024,
+            suffix_texts: Vec::new(),
+            prefix_texts: Vec::new(),
+        }
+    }
+}
+
+/// Holds the steps of one code version with what is known about each; all vectors have one entry per step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionLabels<'a> {
+    /// The text that the steps' byte ranges refer to: the given one, unless comments were taken out of it.
+    pub text: Cow<'a, str>,
+    /// The steps, in the order of the text.
+    pub steps: Vec<Step>,
+    /// The label of each step.
+    pub labels: Vec<Label>,
+    /// Where each label comes from.
+    pub sources: Vec<Sources>,
+    /// Whether each label may be learned: false where a causal model cannot tell the two versions apart.
+    pub supervised: Vec<bool>,
+}
+
+impl<'a> VersionLabels<'a> {
+    /// Labels every step secure, for the given reason, and supervised.
+    pub(super) fn all_secure(text: Cow<'a, str>, steps: Vec<Step>, source: Sources) -> Self {
+        let count = steps.len();
+        VersionLabels {
+            text,
+            steps,
+            labels: vec![Label::Secure; count],
+            sources: vec![source; count],
+            supervised: vec![true; count],
+        }
+    }
+
+    /// Marks a step vulnerable for one more reason; the default source gives way to the first real one.
+    pub(super) fn mark(&mut self, step: usize, source: Sources) {
+        if let (Some(label), Some(sources)) = (self.labels.get_mut(step), self.sources.get_mut(step)) {
+            *sources = match *label {
+                Label::Secure => source,
+                Label::Vulnerable => sources.with(source),
+            };
+            *label = Label::Vulnerable;
+        }
+    }
+
+    /// Returns the text of one step, or the empty text where there is no such step.
+    pub fn step_text(&self, step: usize) -> &str {
+        self.steps.get(step).map_or("", |step| step.text(&self.text))
+    }
+
+    /// Yields the texts of all steps, in order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map(|step| step.text(&self.text))
+    }
+
+    /// Counts the steps labelled vulnerable.
+    pub fn vulnerable_steps(&self) -> usize {
+        self.labels.iter().filter(|label| **label == Label::Vulnerable).count()
+    }
+}

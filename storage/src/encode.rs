@@ -1,0 +1,162 @@
+//! One partition's rows as Parquet files.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
+use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
+use deltalake::kernel::Add;
+use deltalake::operations::get_num_idx_cols_and_stats_columns;
+use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use deltalake::parquet::schema::types::ColumnPath;
+use object_store::ObjectStore;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::cause::Cause;
+
+/// A row group is closed at this encoded size.
+const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
+/// A file is closed at about this size.
+const FILE_BYTES: u64 = 128 * 1024 * 1024;
+/// Texts longer than this on average are code: they hardly repeat, and nobody filters by their order.
+const WIDE_VALUE_BYTES: usize = 256;
+/// Batches that wait for a partition's encoder.
+const QUEUED_BATCHES: usize = 1;
+
+/// The encoder of one partition, which runs as a task of its own.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    queue: mpsc::Sender<RecordBatch>,
+    task: JoinHandle<Result<Vec<Add>, Cause>>,
+}
+
+impl Encoder {
+    /// Starts an encoder that writes below the given store's root.
+    pub(crate) fn start(store: Arc<dyn ObjectStore>, schema: SchemaRef) -> Self {
+        let (queue, batches) = mpsc::channel(QUEUED_BATCHES);
+        let task = tokio::spawn(encode(store, schema, batches));
+        Self { queue, task }
+    }
+
+    /// Hands a batch over; false if the encoder has failed, which [`Encoder::finish`] explains.
+    pub(crate) async fn write(&self, batch: RecordBatch) -> bool {
+        self.queue.send(batch).await.is_ok()
+    }
+
+    /// Waits for the files and returns them, with paths below the store's root.
+    pub(crate) async fn finish(self) -> Result<Vec<Add>, Cause> {
+        drop(self.queue);
+        self.task.await?
+    }
+
+    /// Stops without waiting; complete files stay behind until they are cleaned.
+    pub(crate) fn abort(self) {
+        self.task.abort();
+    }
+}
+
+async fn encode(
+    store: Arc<dyn ObjectStore>,
+    schema: SchemaRef,
+    mut batches: mpsc::Receiver<RecordBatch>,
+) -> Result<Vec<Add>, Cause> {
+    let Some(first) = batches.recv().await else {
+        return Ok(Vec::new());
+    };
+    let mut writer = DeltaWriter::new(store, writer_config(schema, &first));
+    let mut next = Some(first);
+    while let Some(batch) = next {
+        if let Err(error) = writer.write(&batch).await {
+            if let Err(second) = writer.abort().await {
+                tracing::warn!("an unfinished upload stays behind: {}", Cause::from(second));
+            }
+            return Err(error.into());
+        }
+        next = batches.recv().await;
+    }
+    Ok(writer.close().await?)
+}
+
+fn writer_config(schema: SchemaRef, first: &RecordBatch) -> WriterConfig {
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("secprm ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+    let mut narrow = Vec::new();
+    let mut has_wide = false;
+    for (field, column) in schema.fields().iter().zip(first.columns()) {
+        let is_wide = is_wide(column);
+        has_wide |= is_wide;
+        if is_wide {
+            for path in leaf_paths(field.name(), field.data_type()) {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+            }
+        } else if is_ordered(field.data_type()) {
+            narrow.push(quoted(field.name()));
+        }
+    }
+    if has_wide {
+        // Sizes are looked at between groups of this many values, and a value may be a megabyte.
+        properties = properties.set_write_batch_size(64);
+    }
+    let (num_indexed_columns, _) = get_num_idx_cols_and_stats_columns(None, HashMap::new());
+    WriterConfig::new(
+        schema,
+        Vec::new(),
+        Some(properties.build()),
+        NonZeroU64::new(FILE_BYTES),
+        None,
+        num_indexed_columns,
+        Some(narrow),
+    )
+}
+
+/// Tells whether a column's texts are long, from its first rows.
+fn is_wide(column: &ArrayRef) -> bool {
+    let texts = match column.data_type() {
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            let (Some(first), Some(last)) = (list.offsets().first(), list.offsets().last()) else {
+                return false;
+            };
+            list.values().slice(*first as usize, (last - first) as usize)
+        }
+        _ => Arc::clone(column),
+    };
+    let bytes = match texts.data_type() {
+        DataType::Utf8 => value_bytes(texts.as_string::<i32>().offsets()),
+        DataType::Binary => value_bytes(texts.as_binary::<i32>().offsets()),
+        _ => return false,
+    };
+    bytes > WIDE_VALUE_BYTES * texts.len()
+}
+
+fn value_bytes(offsets: &[i32]) -> usize {
+    match (offsets.first(), offsets.last()) {
+        (Some(first), Some(last)) => (last - first) as usize,
+        _ => 0,
+    }
+}
+
+fn leaf_paths(name: &str, data_type: &DataType) -> Vec<ColumnPath> {
+    match data_type {
+        DataType::List(item) => vec![ColumnPath::from(vec![name.to_owned(), "list".to_owned(), item.name().clone()])],
+        _ => vec![ColumnPath::from(vec![name.to_owned()])],
+    }
+}
+
+/// Types whose smallest and largest value help to leave files unread.
+fn is_ordered(data_type: &DataType) -> bool {
+    data_type.is_primitive() || matches!(data_type, DataType::Utf8 | DataType::Boolean)
+}
+
+/// A column name as the statistics' reader of SQL identifiers wants it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,66 @@
+//! A query engine within a memory limit.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::error::{Result, StorageError};
+
+/// Rows of whole files are large: with the engine's own 8,192 rows a batch could be a gigabyte.
+const BATCH_ROWS: usize = 1024;
+
+/// Prepares a session's state, to which functions, planners and catalogs may be added.
+///
+/// Operators share `memory_limit` bytes fairly and spill to `spill_dir`, or to the system's folder
+/// for temporary files; spilled files vanish with the session. Strings are plain rather than views,
+/// as tables hold them, so that functions meet one type alone.
+///
+/// # Errors
+/// [`StorageError::Session`] if the folder cannot be used.
+pub fn session_state_builder(
+    memory_limit: usize,
+    target_partitions: usize,
+    spill_dir: Option<&Path>,
+) -> Result<SessionStateBuilder> {
+    let mode = match spill_dir {
+        Some(folder) => {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| StorageError::store("create spill folder", folder.display(), error))?;
+            DiskManagerMode::Directories(vec![folder.to_owned()])
+        }
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory_limit)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
+        .build_arc()
+        .map_err(|error| StorageError::Session { source: error.into() })?;
+    let mut config = SessionConfig::new()
+        .with_target_partitions(target_partitions.max(1))
+        .with_batch_size(BATCH_ROWS)
+        .with_information_schema(true);
+    let options = config.options_mut();
+    options.execution.parquet.schema_force_view_types = false;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features())
+}
+
+/// Creates a session that reads tables through [`Table::provider`](crate::Table::provider).
+///
+/// See [`session_state_builder`] for the limits.
+///
+/// # Errors
+/// [`StorageError::Session`] if the spill folder cannot be used.
+pub fn session_context(
+    memory_limit: usize,
+    target_partitions: usize,
+    spill_dir: Option<&Path>,
+) -> Result<SessionContext> {
+    let builder = session_state_builder(memory_limit, target_partitions, spill_dir)?;
+    Ok(SessionContext::new_with_state(builder.build()))
+}

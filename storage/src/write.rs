@@ -1,0 +1,217 @@
+//! Record batches in, Parquet parts out; nothing is visible before a commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use deltalake::kernel::Add;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Cause;
+use crate::encode::Encoder;
+use crate::error::{Result, StorageError};
+use crate::spec::TableSpec;
+use crate::split::{PartitionValues, partition_folder, split_by_partition};
+use crate::types::conform;
+use crate::warehouse::{Warehouse, below};
+
+/// Partitions that are written at a time. Each may hold a row group of 64 MB, so that rows which
+/// arrive in many interleaved partitions give more files rather than more memory.
+const OPEN_PARTITIONS: usize = 8;
+
+/// One Parquet file that a commit can make part of a table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Part {
+    pub(crate) add: Add,
+    rows: u64,
+}
+
+impl Part {
+    /// The path below the table's folder.
+    pub fn path(&self) -> &str {
+        &self.add.path
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The size in bytes.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.add.size).unwrap_or_default()
+    }
+
+    /// The value of a partition column; none if the table is not partitioned by it.
+    pub fn partition_value(&self, column: &str) -> Option<&str> {
+        self.add.partition_values.get(column)?.as_deref()
+    }
+}
+
+/// Writes the parts of one table: rows are cast to its schema, split by partition, and encoded by
+/// one task per partition.
+///
+/// Memory is bounded by the open row groups, whatever the number of rows. A writer that is dropped
+/// leaves files behind which belong to no table; they do no harm and are cleaned later.
+#[derive(Debug)]
+pub struct PartWriter {
+    table: String,
+    store: Arc<dyn ObjectStore>,
+    schema: SchemaRef,
+    /// The columns within the files.
+    file_schema: SchemaRef,
+    partition_columns: Vec<String>,
+    open: BTreeMap<PartitionValues, OpenPartition>,
+    /// Counts writes, to find the partition that has waited longest for rows.
+    clock: u64,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+struct OpenPartition {
+    encoder: Encoder,
+    last_write: u64,
+}
+
+impl Warehouse {
+    /// Starts writing parts of a table, which need not exist yet.
+    ///
+    /// # Errors
+    /// [`StorageError::Schema`] if the declaration holds a type that cannot be stored.
+    pub fn part_writer(&self, spec: &TableSpec) -> Result<PartWriter> {
+        self.table_url(&spec.name)?;
+        let schema = spec.stored_schema()?;
+        let kept: Vec<_> =
+            schema.fields().iter().filter(|field| !spec.partition_columns.contains(field.name())).cloned().collect();
+        Ok(PartWriter {
+            table: spec.name.clone(),
+            store: self.table_store(&spec.name),
+            schema,
+            file_schema: Arc::new(Schema::new(kept)),
+            partition_columns: spec.partition_columns.clone(),
+            open: BTreeMap::new(),
+            clock: 0,
+            parts: Vec::new(),
+        })
+    }
+
+    /// Deletes the file of a part that will not be committed; one that is gone already is no error.
+    ///
+    /// A part must never be discarded after a commit that held it: its table would lose the rows.
+    ///
+    /// # Errors
+    /// [`StorageError::Store`] if the file cannot be deleted.
+    pub async fn discard(&self, spec: &TableSpec, part: &Part) -> Result<()> {
+        let failed = |error| StorageError::store("delete", part.path(), error);
+        let path = Path::parse(part.path()).map_err(|error| failed(error.into()))?;
+        match self.table_store(&spec.name).delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+impl PartWriter {
+    /// Takes a batch, which holds all declared columns in any order; waits while encoders are busy.
+    ///
+    /// # Errors
+    /// [`StorageError::Schema`] if the batch does not fit the table (see [`conform`]) or a partition
+    /// value is null or empty; [`StorageError::Delta`] if an earlier batch could not be written.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = conform(&self.table, &self.schema, batch)?;
+        let pieces = split_by_partition(&batch, &self.partition_columns)
+            .map_err(|problem| StorageError::schema(&self.table, problem))?;
+        for (values, piece) in pieces {
+            self.write_piece(values, piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_piece(&mut self, values: PartitionValues, piece: RecordBatch) -> Result<()> {
+        self.clock += 1;
+        if !self.open.contains_key(&values) && self.open.len() >= OPEN_PARTITIONS {
+            let idle = self.open.iter().min_by_key(|(_, open)| open.last_write);
+            if let Some(idle) = idle.map(|(values, _)| values.clone()) {
+                self.close(&idle).await?;
+            }
+        }
+        let open = self.open.entry(values.clone()).or_insert_with(|| {
+            let folder = Path::from(partition_folder(&self.partition_columns, &values));
+            let encoder = Encoder::start(below(&self.store, &folder), Arc::clone(&self.file_schema));
+            OpenPartition { encoder, last_write: 0 }
+        });
+        open.last_write = self.clock;
+        if !open.encoder.write(piece).await {
+            // Only a failed encoder stops listening; closing it tells why.
+            self.close(&values).await?;
+            return Err(self.failed(Cause::new(crate::ErrorKind::Internal, "an encoder stopped")));
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self, values: &PartitionValues) -> Result<()> {
+        let Some(open) = self.open.remove(values) else {
+            return Ok(());
+        };
+        let adds = open.encoder.finish().await.map_err(|cause| self.failed(cause))?;
+        for add in adds {
+            let part = self.part(add, values).map_err(|cause| self.failed(cause))?;
+            self.parts.push(part);
+        }
+        Ok(())
+    }
+
+    fn part(&self, mut add: Add, values: &PartitionValues) -> Result<Part, Cause> {
+        let folder = partition_folder(&self.partition_columns, values);
+        if !folder.is_empty() {
+            add.path = format!("{folder}/{}", add.path);
+        }
+        add.partition_values = self.partition_columns.iter().cloned().zip(values.iter().cloned().map(Some)).collect();
+        let rows = rows_of(&add)?;
+        Ok(Part { add, rows })
+    }
+
+    /// Waits for all files and returns them, sorted by partition values, in the order of their rows.
+    ///
+    /// # Errors
+    /// [`StorageError::Delta`] if a file could not be written; the parts are lost then.
+    pub async fn finish(mut self) -> Result<Vec<Part>> {
+        let open: Vec<PartitionValues> = self.open.keys().cloned().collect();
+        for values in open {
+            self.close(&values).await?;
+        }
+        let columns = std::mem::take(&mut self.partition_columns);
+        let mut parts = std::mem::take(&mut self.parts);
+        let key = |part: &Part| -> Vec<Option<String>> {
+            columns.iter().map(|c| part.partition_value(c).map(str::to_owned)).collect()
+        };
+        parts.sort_by_cached_key(key);
+        Ok(parts)
+    }
+
+    /// Gives up: stops the encoders. Files already complete stay behind until they are cleaned.
+    pub fn abort(mut self) {
+        for (_, open) in std::mem::take(&mut self.open) {
+            open.encoder.abort();
+        }
+    }
+
+    fn failed(&self, cause: Cause) -> StorageError {
+        StorageError::delta("write", &self.table, cause)
+    }
+}
+
+fn rows_of(add: &Add) -> Result<u64, Cause> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Stats {
+        num_records: u64,
+    }
+    let stats = add.stats.as_deref().unwrap_or_default();
+    let stats: Stats =
+        serde_json::from_str(stats).map_err(|error| Cause::new(crate::ErrorKind::Internal, error.to_string()))?;
+    Ok(stats.num_records)
+}
