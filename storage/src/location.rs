@@ -86,7 +86,7 @@ impl Location {
     /// Names a folder or file of a store that the caller has, under a text for people, for example `samples:sven`.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] if the text is no URL.
+    /// [`StorageError::Invalid`] if the text is no URL.
     pub fn in_store(text: &str, store: Arc<dyn ObjectStore>, path: Path) -> Result<Self> {
         let url = Url::parse(text).map_err(|error| StorageError::invalid("location", text, error.to_string()))?;
         Ok(Self::of(text, url, store, path))
