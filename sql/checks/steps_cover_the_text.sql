@@ -7,8 +7,8 @@ INNER JOIN base.pairs AS p ON p.pair_id = s.pair_id AND p.dataset = s.dataset AN
 WHERE s.label_mode = 'natural'
     AND (
         s.step_start_byte[1] <> 0
-        OR array_slice(s.step_start_byte, 2, cardinality(s.step_start_byte))
-            <> array_slice(s.step_end_byte, 1, cardinality(s.step_end_byte) - 1)
-        OR s.step_end_byte[cardinality(s.step_end_byte)]
+        OR array_slice(s.step_start_byte, 2, s.n_steps)
+            <> array_slice(s.step_end_byte, 1, s.n_steps - 1)
+        OR s.step_end_byte[s.n_steps]
             <> octet_length(CASE WHEN s.role = 'vulnerable' THEN p.vulnerable_code ELSE p.secure_code END)
     )
