@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use comfy_table::TableComponent::{HorizontalLines, LeftBorderIntersections, MiddleIntersections, RightBorderIntersections};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
@@ -82,6 +83,9 @@ fn finished(written: io::Result<()>) -> Result<()> {
 fn table_of(schema: &Schema, batches: &[RecordBatch]) -> Result<String> {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    for line in [HorizontalLines, MiddleIntersections, LeftBorderIntersections, RightBorderIntersections] {
+        table.remove_style(line);
+    }
     table.set_header(schema.fields().iter().map(|field| field.name().as_str()));
     let options = FormatOptions::default().with_null("");
     for batch in batches {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 
+use secprm_stages::train::MODELS;
+
 use crate::catalog::Rows;
 use crate::config::Project;
 use crate::error::Result;
@@ -51,7 +53,8 @@ pub async fn summarise(world: &World, project: &Project, outcome: &RunOutcome) -
     let session = world.sessions.open(&world.heads(), Rows::All).await?;
     progress.say("\nheld out (positive = vulnerable; AUROC 0.5 is chance):");
     print_stream(session.sql(HELD_OUT).await?.execute_stream().await?, Format::Table, &mut stdout().lock()).await?;
-    if project.config.model.path.is_none() {
+    let has_model = world.head(MODELS).is_some_and(|models| models.rows() > 0);
+    if has_model && project.config.model.path.is_none() {
         progress.say("the model started from random weights: it shows that the pipeline works, not how good a PRM can be");
     }
     progress.say("\nnext:\n  secprm stats                                   the datasets (table 11)\n  secprm sql -c 'SELECT * FROM steps LIMIT 5'    any question, in SQL\n  secprm sql -c 'SELECT * FROM rejects'          what was left out, and why\n  secprm init my-project                         your own data");

@@ -9,6 +9,9 @@
 SELECT
     pair_id,
     CASE
+        -- SVEN has two splits only: what it calls val is what it is tested on (table 11).
+        WHEN dataset = 'sven' AND upstream_split = 'val' THEN 'test'
+        WHEN upstream_split IN ('val', 'valid') THEN 'validation'
         WHEN upstream_split IS NOT NULL THEN upstream_split
         WHEN bucket < 80 THEN 'train'
         WHEN bucket < 90 THEN 'validation'

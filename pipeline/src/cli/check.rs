@@ -22,6 +22,9 @@ pub struct CheckArgs {
 /// Runs the checks over a release; rows of a check of severity error end it with exit code 3.
 pub async fn check(opened: Opened, args: &CheckArgs) -> Result<()> {
     let release = find_release(&opened.warehouse, &opened.sessions, args.data.release).await?;
+    if release.is_none() {
+        eprintln!("note: nothing is published yet; `secprm run` checks what it is about to publish");
+    }
     let tables = open_release(&opened.warehouse, release.as_ref()).await?;
     let results = run_checks(&opened.sessions, &tables, &opened.project.config.checks).await?;
     let batch = checks_batch(&results)?;

@@ -23,8 +23,8 @@ pub struct StatsArgs {
 const DATASETS: &str = "
     SELECT dataset, label_mode, split,
         concat(vulnerable, '/', secure) AS \"V:S\",
-        concat(round(chars_vulnerable), ' / ', round(chars_secure)) AS \"char V / S\",
-        concat(round(steps_vulnerable), ' / ', round(steps_secure)) AS \"steps V / S\",
+        concat(CAST(round(chars_vulnerable) AS BIGINT), ' / ', CAST(round(chars_secure) AS BIGINT)) AS \"char V / S\",
+        concat(CAST(round(steps_vulnerable) AS BIGINT), ' / ', CAST(round(steps_secure) AS BIGINT)) AS \"steps V / S\",
         round(step_v_percent, 2) AS \"Step_v %\",
         round(step_a_percent, 2) AS \"Step_a %\"
     FROM dataset_stats
