@@ -16,7 +16,8 @@ use secprm_stages::functions::{TokenizerRegistry, register};
 use secprm_stages::tables::SLICE_COLUMNS;
 use secprm_storage::{Table, session_state_builder};
 
-use crate::error::{Error, Result};
+use crate::config::nearest;
+use crate::error::{Error, Result, in_plain_words};
 use crate::relation::{BASE_SCHEMA, Library, RelationKind};
 use crate::schemas::rust_tables;
 
@@ -103,12 +104,12 @@ impl Sessions {
             let mut still_waiting = Vec::new();
             for relation in waiting {
                 if let Some(missing) = missing_input(context, &relation.inputs) {
-                    last_error = Some(Error::usage(format!("there is no table or view {missing}")).context(relation.path()));
+                    last_error = Some(unknown_relation(context, missing).context(relation.path()));
                     still_waiting.push(relation);
                     continue;
                 }
                 let planned = context.sql(&relation.sql()).await;
-                let frame = planned.map_err(|error| Error::usage(error.strip_backtrace()).context(relation.path()))?;
+                let frame = planned.map_err(|error| Error::usage(in_plain_words(&error)).context(relation.path()))?;
                 match relation.kind {
                     RelationKind::Table => {
                         let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
@@ -134,6 +135,17 @@ impl Sessions {
             context.register_table(name, provider)?;
         }
         Ok(())
+    }
+}
+
+/// Makes the error that a session has no table or view of a name, with the nearest one it has.
+pub fn unknown_relation(context: &SessionContext, name: &str) -> Error {
+    let public = context.catalog(CATALOG).and_then(|catalog| catalog.schema("public"));
+    let known = public.map(|schema| schema.table_names()).unwrap_or_default();
+    let error = Error::usage(format!("there is no table or view {name}"));
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean {near}? `secprm sql -c 'SHOW TABLES'` lists them")),
+        None => error.hint("`secprm sql -c 'SHOW TABLES'` lists them"),
     }
 }
 

@@ -7,10 +7,10 @@ use futures::StreamExt;
 use secprm_storage::Table;
 
 use crate::catalog::{Rows, Sessions};
-use crate::config::{ChecksConfig, Severity};
-use crate::error::{Error, Result};
+use crate::config::{ChecksConfig, Severity, nearest};
+use crate::error::{Error, Result, in_plain_words};
 use crate::history::CheckResult;
-use crate::relation::RelationKind;
+use crate::relation::{Library, RelationKind};
 
 /// Rows of a check that are kept as examples.
 const KEPT_ROWS: usize = 1000;
@@ -21,14 +21,7 @@ const KEPT_ROWS: usize = 1000;
 /// Of kind usage: a severity for a check that does not exist, a check that cannot be planned.
 pub async fn run_checks(sessions: &Sessions, tables: &BTreeMap<String, Table>, config: &ChecksConfig) -> Result<Vec<CheckResult>> {
     let library = sessions.library().clone();
-    let names: Vec<&str> = library.of_kind(RelationKind::Check).map(|check| check.name.as_str()).collect();
-    if let Some(unknown) = config.severity.keys().find(|name| !names.contains(&name.as_str())) {
-        let error = Error::usage(format!("[checks] severity names {unknown}, which is no check"));
-        return Err(match crate::config::nearest(unknown, names) {
-            Some(near) => error.hint(format!("did you mean {near}?")),
-            None => error,
-        });
-    }
+    verify_severities(&library, config)?;
     let session = sessions.open(tables, Rows::All).await?;
     let mut results = Vec::new();
     for check in library.of_kind(RelationKind::Check) {
@@ -36,7 +29,7 @@ pub async fn run_checks(sessions: &Sessions, tables: &BTreeMap<String, Table>, c
         if severity == Severity::Off {
             continue;
         }
-        let failed = |error: datafusion::error::DataFusionError| Error::usage(error.strip_backtrace()).context(check.path());
+        let failed = |error: datafusion::error::DataFusionError| Error::usage(in_plain_words(&error)).context(check.path());
         let mut batches = session.sql(&check.sql()).await.map_err(failed)?.execute_stream().await.map_err(failed)?;
         let mut result = CheckResult {
             check: check.name.clone(),
@@ -54,6 +47,20 @@ pub async fn run_checks(sessions: &Sessions, tables: &BTreeMap<String, Table>, c
         results.push(result);
     }
     Ok(results)
+}
+
+/// Finds severities for checks that do not exist.
+///
+/// # Errors
+/// Of kind usage, naming the nearest check.
+pub fn verify_severities(library: &Library, config: &ChecksConfig) -> Result<()> {
+    let names: Vec<&str> = library.of_kind(RelationKind::Check).map(|check| check.name.as_str()).collect();
+    let Some(unknown) = config.severity.keys().find(|name| !names.contains(&name.as_str())) else { return Ok(()) };
+    let error = Error::usage(format!("[checks.severity] names {unknown}, which is no check"));
+    Err(match nearest(unknown, names) {
+        Some(near) => error.hint(format!("did you mean {near}? `secprm check` lists the checks")),
+        None => error.hint("`secprm check` lists the checks"),
+    })
 }
 
 fn json_rows(batch: &RecordBatch) -> Result<Vec<String>> {

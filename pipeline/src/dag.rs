@@ -36,7 +36,10 @@ impl Dag {
             for table in stage.declaration().reads.iter().filter(|table| !HISTORY.contains(&table.as_str())) {
                 match writers.get(table.as_str()) {
                     Some(writer) => needed.insert(*writer),
-                    None => return Err(unknown_table(table, &stage.declaration().name, writers.keys().copied())),
+                    None => {
+                        let reader = format!("stage {}", stage.declaration().name);
+                        return Err(unknown_table(table, &reader, writers.keys().copied()));
+                    }
                 };
             }
             upstream.push(needed);
@@ -45,6 +48,18 @@ impl Dag {
         let position: BTreeMap<usize, usize> = order.iter().enumerate().map(|(new, old)| (*old, new)).collect();
         let upstream = order.iter().map(|old| upstream[*old].iter().map(|needed| position[needed]).collect()).collect();
         Ok(Dag { stages: order.iter().map(|old| stages[*old].clone()).collect(), upstream })
+    }
+
+    /// Finds relations beside the stages (checks, views) that read what no stage writes, before a run has done all its work.
+    ///
+    /// # Errors
+    /// Of kind usage, naming the nearest table.
+    pub fn require_tables(&self, reader: &str, tables: &[String]) -> Result<()> {
+        let written = || self.stages.iter().flat_map(|stage| &stage.declaration().writes).map(String::as_str).chain(HISTORY);
+        match tables.iter().find(|table| !written().any(|name| name == table.as_str())) {
+            Some(table) => Err(unknown_table(table, reader, written())),
+            None => Ok(()),
+        }
     }
 
     /// Returns the stages in order.
@@ -143,7 +158,7 @@ fn order(stages: &[Arc<dyn Stage>], upstream: &[BTreeSet<usize>]) -> Result<Vec<
 }
 
 fn unknown_table<'name>(table: &str, reader: &str, known: impl IntoIterator<Item = &'name str>) -> Error {
-    let error = Error::usage(format!("stage {reader} reads {table}, which is no table or view"));
+    let error = Error::usage(format!("{reader} reads {table}, which is no table or view"));
     match nearest(table, known) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint("`secprm plan` lists the stages and `secprm sql -c 'SHOW TABLES'` the tables"),

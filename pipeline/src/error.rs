@@ -131,7 +131,7 @@ impl From<StageError> for Error {
 
 impl From<datafusion::error::DataFusionError> for Error {
     fn from(error: datafusion::error::DataFusionError) -> Self {
-        Error::new(Kind::Stage, error.strip_backtrace())
+        Error::new(Kind::Stage, in_plain_words(&error))
     }
 }
 
@@ -141,8 +141,21 @@ impl From<arrow::error::ArrowError> for Error {
     }
 }
 
+/// Returns what the query engine says without the names of its own parts.
+pub fn in_plain_words(error: &datafusion::error::DataFusionError) -> String {
+    const PREFIXES: [&str; 5] = ["Error during planning: ", "Schema error: ", "Execution error: ", "SQL error: ", "External error: "];
+    let message = error.strip_backtrace();
+    let mut plain = message.as_str();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| plain.strip_prefix(prefix)) {
+        plain = rest;
+    }
+    let parser = plain.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")"));
+    parser.unwrap_or(plain).to_owned()
+}
+
 fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("; ").replace(".; ", ". ")
 }
 
 /// Joins an error and its sources, leaving out a source whose text the error already shows.

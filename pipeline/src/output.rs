@@ -105,6 +105,14 @@ fn table_of(schema: &Schema, batches: &[RecordBatch]) -> Result<String> {
     Ok(table.to_string())
 }
 
+/// Says how many there are of something: `1 row`, `2 rows`.
+pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {noun}"),
+        many => format!("{many} {noun}s"),
+    }
+}
+
 /// Four digits after the point are enough for people; programs get all of them.
 fn rounded(text: &str) -> String {
     match text.parse::<f64>() {
@@ -112,6 +120,7 @@ fn rounded(text: &str) -> String {
             let fixed = format!("{number:.4}");
             fixed.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
+        Ok(number) if number != 0.0 && number.is_finite() => format!("{number:.3e}"),
         _ => text.to_owned(),
     }
 }

@@ -15,6 +15,7 @@ use crate::checks::run_checks;
 use crate::dag::Dag;
 use crate::error::{Error, Kind, Result};
 use crate::history::{CheckResult, HISTORY, History, RunRecord, StageRun};
+use crate::output::counted;
 use crate::plan::waits_for_selection;
 use crate::release::find_release;
 use crate::stage::{Stage, World};
@@ -43,7 +44,7 @@ pub struct RunOutcome {
     pub release_id: Option<i64>,
     /// Whether this run published it.
     pub is_published: bool,
-    /// Stages that are stale and were not selected, so that nothing was published.
+    /// Stages that are stale and were not selected, so that nothing was checked or published.
     pub left_stale: Vec<String>,
 }
 
@@ -97,11 +98,15 @@ async fn execute_and_publish(
     executed?;
     let tables = published_tables(world, dag);
     outcome.left_stale = stale_stages(world, dag).await?;
+    if !outcome.left_stale.is_empty() {
+        // Tables that do not belong together would fail checks for no fault of their own.
+        return Ok(());
+    }
     outcome.checks = run_checks(&world.sessions, &world.heads(), &world.project.config.checks).await?;
     history.checks(&outcome.checks).await?;
     let failed: Vec<&CheckResult> = outcome.checks.iter().filter(|check| check.is_error && check.rows > 0).collect();
     if !failed.is_empty() {
-        let names: Vec<String> = failed.iter().map(|check| format!("{} ({} rows)", check.check, check.rows)).collect();
+        let names: Vec<String> = failed.iter().map(|check| format!("{} ({})", check.check, counted(check.rows, "row"))).collect();
         return Err(Error::new(Kind::Checks, format!("data checks failed, nothing was published: {}", names.join(", ")))
             .hint("`secprm sql -c 'SELECT * FROM check_rows'` shows the rows"));
     }
@@ -109,7 +114,7 @@ async fn execute_and_publish(
     outcome.release_id = current.as_ref().map(|release| release.id);
     let versions: BTreeMap<String, u64> = tables.iter().map(|(name, table)| (name.clone(), table.version())).collect();
     let is_new = current.as_ref().is_none_or(|release| release.versions != versions);
-    if is_new && outcome.left_stale.is_empty() {
+    if is_new {
         let next = current.map_or(1, |release| release.id + 1);
         history.release(next, &tables).await?;
         outcome.release_id = Some(next);
@@ -214,7 +219,7 @@ async fn execute_stage(world: &World, stage: &dyn Stage, named: bool, full: bool
     world.advance(&tables);
     let seconds = start.elapsed().as_secs_f64();
     let rows: u64 = tables.iter().map(Table::rows).sum();
-    world.progress.finished(&declaration.name, &format!("{rows} rows, {seconds:.1} s"));
+    world.progress.finished(&declaration.name, &format!("{}, {seconds:.1} s", counted(rows, "row")));
     Ok(Some(StageRun {
         stage: declaration.name.clone(),
         failure: None,

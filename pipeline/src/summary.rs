@@ -11,7 +11,7 @@ use crate::catalog::Rows;
 use crate::config::Project;
 use crate::error::Result;
 use crate::history::CheckResult;
-use crate::output::{Format, print_stream};
+use crate::output::{Format, counted, print_stream};
 use crate::run::RunOutcome;
 use crate::stage::World;
 
@@ -34,7 +34,7 @@ const HELD_OUT: &str = "
 pub async fn summarise(world: &World, project: &Project, outcome: &RunOutcome) -> Result<()> {
     let progress = &world.progress;
     for check in outcome.checks.iter().filter(|check| check.rows > 0) {
-        progress.say(&format!("warning: check {}: {} rows ({})", check.check, check.rows, check.description));
+        progress.say(&format!("warning: check {}: {} ({})", check.check, counted(check.rows, "row"), check.description));
     }
     if outcome.stages.is_empty() {
         progress.say("nothing to do: everything is fresh");

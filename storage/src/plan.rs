@@ -69,15 +69,15 @@ fn describe(spec: &TableSpec, base: Option<&Table>, mode: &CommitMode) -> Result
     let Some(table) = base else {
         return Ok(vec![Action::Protocol(protocol(&spec.name)?), Action::Metadata(spec.metadata(None)?)]);
     };
-    match (spec.compare(table)?, mode) {
-        (Difference::None, _) => Ok(Vec::new()),
-        (Difference::Metadata, _) | (Difference::Incompatible(_), CommitMode::ReplaceAll { .. }) => {
-            Ok(vec![Action::Metadata(spec.metadata(base)?)])
-        }
-        (Difference::Incompatible(problem), _) => {
+    // Where no old file stays, whole or slice by slice, nothing has to fit the old columns.
+    let keeps_rows = table.files().iter().any(|file| !replaces(mode, file));
+    match spec.compare(table)? {
+        Difference::None => Ok(Vec::new()),
+        Difference::Incompatible(problem) if keeps_rows => {
             let problem = format!("{problem}; rebuild the table whole");
             Err(StorageError::schema(&spec.name, problem))
         }
+        Difference::Metadata | Difference::Incompatible(_) => Ok(vec![Action::Metadata(spec.metadata(base)?)]),
     }
 }
 

@@ -129,6 +129,21 @@ async fn a_dataset_that_is_no_longer_configured_leaves_the_tables() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shipped_relation_can_be_replaced_by_one_with_other_columns() {
+    let given = Given::with("samples:sven", "[train]\nwhen = \"manual\"");
+    given.run(&["+splits"]).await;
+    let folder = given.folder.path().join("sql/tables");
+    std::fs::create_dir_all(&folder).unwrap();
+    let shipped = secprm::relation::embedded_files().find(|(_, name, _)| *name == "splits").unwrap().2;
+    let text = shipped.replace("    dataset,\n    slice", "    'mine' AS chosen_by,\n    dataset,\n    slice");
+    assert_ne!(text, shipped);
+    std::fs::write(folder.join("splits.sql"), text).unwrap();
+    let outcome = given.run(&["splits"]).await;
+    assert_eq!(outcome.stages.iter().map(|stage| stage.stage.as_str()).collect::<Vec<_>>(), ["splits"]);
+    assert!(given.open().warehouse.table("splits").await.unwrap().unwrap().schema().field_with_name("chosen_by").is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_of_sven_is_accounted_for_and_paper_mode_gives_table_11() {
     let Some(sven) = real_sven() else { return };
     let extra = "[label]\nmodes = [\"natural\", \"paper\"]\n[train]\nwhen = \"manual\"";

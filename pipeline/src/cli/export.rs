@@ -12,7 +12,7 @@ use super::DataArgs;
 use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::open::Opened;
-use crate::output::print_batches;
+use crate::output::{counted, print_batches};
 use crate::release::{find_release, open_release};
 
 /// Options of `export`.
@@ -38,7 +38,10 @@ pub struct FilesArgs {
 
 /// Writes a table or view of a release as plain Parquet.
 pub async fn export(opened: Opened, args: &ExportArgs) -> Result<()> {
-    let (session, _) = opened.session(args.release).await?;
+    let (session, release) = opened.session(args.release).await?;
+    if release.is_none() {
+        eprintln!("note: nothing is published yet, the tables are empty; `secprm run` fills them");
+    }
     if !session.table_exist(args.table.as_str())? {
         let catalog = session.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
         let names = catalog.map(|schema| schema.table_names()).unwrap_or_default();
@@ -46,7 +49,7 @@ pub async fn export(opened: Opened, args: &ExportArgs) -> Result<()> {
     }
     let rows = session.table(args.table.as_str()).await?.execute_stream().await?;
     let exported = export_parquet(rows, &args.folder).await?;
-    eprintln!("wrote {} rows in {} files to {}", exported.rows, exported.files, args.folder.display());
+    eprintln!("wrote {} in {} to {}", counted(exported.rows, "row"), counted(exported.files, "file"), args.folder.display());
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use datafusion::prelude::SessionContext;
 use rustyline::error::ReadlineError;
 
 use super::DataArgs;
-use crate::config::nearest;
-use crate::error::{Error, Kind, Result};
+use crate::catalog::unknown_relation;
+use crate::error::{Error, Kind, Result, in_plain_words};
 use crate::open::Opened;
 use crate::output::{Format, print_stream};
 
@@ -51,7 +51,7 @@ pub async fn sql(opened: Opened, args: &SqlArgs) -> Result<()> {
 
 async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<()> {
     use datafusion::sql::parser::DFParser;
-    let statements = DFParser::parse_sql(text).map_err(|error| Error::usage(error.strip_backtrace()).hint("one SELECT, SHOW or EXPLAIN a statement"))?;
+    let statements = DFParser::parse_sql(text).map_err(|error| Error::usage(in_plain_words(&error)).hint("one SELECT, SHOW or EXPLAIN a statement"))?;
     if statements.is_empty() {
         return Err(Error::usage("there is no query").hint("secprm sql -c 'SELECT * FROM dataset_stats'"));
     }
@@ -59,7 +59,7 @@ async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<
     for statement in statements {
         let plan = session.state().statement_to_plan(statement).await.map_err(|error| explain(session, &error))?;
         read_only.verify_plan(&plan).map_err(|error| {
-            Error::usage(error.strip_backtrace()).hint("secprm's SQL only reads; tables are made by .sql files and `secprm run`")
+            Error::usage(in_plain_words(&error)).hint("secprm's SQL only reads; tables are made by .sql files and `secprm run`")
         })?;
         let rows = session.execute_logical_plan(plan).await.map_err(|error| explain(session, &error))?.execute_stream().await;
         let rows = rows.map_err(|error| explain(session, &error))?;
@@ -70,22 +70,13 @@ async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<
 
 /// A planner's complaint about a table gets a remedy.
 fn explain(session: &SessionContext, error: &datafusion::error::DataFusionError) -> Error {
-    let message = error.strip_backtrace();
+    let message = in_plain_words(error);
     let missing = message.split("table '").nth(1).and_then(|rest| rest.split('\'').next());
     let Some(missing) = missing.map(|name| name.rsplit('.').next().unwrap_or(name).to_owned()) else {
-        let kind = if message.contains("Execution error") { Kind::Stage } else { Kind::Usage };
+        let kind = if error.strip_backtrace().contains("Execution error") { Kind::Stage } else { Kind::Usage };
         return Error::new(kind, message);
     };
-    let known = session
-        .catalog("datafusion")
-        .and_then(|catalog| catalog.schema("public"))
-        .map(|schema| schema.table_names())
-        .unwrap_or_default();
-    let error = Error::usage(format!("there is no table or view {missing}"));
-    match nearest(&missing, known.iter().map(String::as_str)) {
-        Some(near) => error.hint(format!("did you mean {near}? `SHOW TABLES` lists them")),
-        None => error.hint("`SHOW TABLES` lists them"),
-    }
+    unknown_relation(session, &missing)
 }
 
 /// Reads queries from the terminal until the end of input; a query ends with a semicolon.

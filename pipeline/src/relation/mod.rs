@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::sql::parser::{DFParser, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::Statement;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_plain_words};
 
 /// Where a relation's file lies, and so what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,7 +88,7 @@ impl Relation {
 pub fn parse_query(text: &str) -> Result<Statement> {
     let hint = "a relation is one SELECT (or WITH … SELECT) statement";
     let mut statements = DFParser::parse_sql(text)
-        .map_err(|error| Error::usage(error.strip_backtrace()).hint(hint))?;
+        .map_err(|error| Error::usage(in_plain_words(&error)).hint(hint))?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(DfStatement::Statement(statement)), true) if matches!(*statement, Statement::Query(_)) => Ok(*statement),
         _ => Err(Error::usage("the file does not hold exactly one query").hint(hint)),

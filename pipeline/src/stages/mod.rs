@@ -13,6 +13,7 @@ use std::sync::Arc;
 use secprm_stages::ingest::DatasetKind;
 use secprm_storage::Location;
 
+use crate::checks::verify_severities;
 use crate::config::Project;
 use crate::dag::Dag;
 use crate::error::{Error, Result};
@@ -37,7 +38,12 @@ pub fn build_dag(
     stages.push(Arc::new(tokenizer::TokenizerStage::new(project)?));
     stages.push(Arc::new(train::TrainStage::new(project)?));
     stages.push(Arc::new(score::ScoreStage::new(project)));
-    Dag::new(stages)
+    let dag = Dag::new(stages)?;
+    for relation in [RelationKind::View, RelationKind::Check].into_iter().flat_map(|kind| library.of_kind(kind)) {
+        dag.require_tables(&relation.path(), &library.physical_inputs(relation).0)?;
+    }
+    verify_severities(library, &project.config.checks)?;
+    Ok(dag)
 }
 
 /// Reads a file that a configuration key names, relative to the project's folder.

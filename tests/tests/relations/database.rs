@@ -30,14 +30,16 @@ impl Database {
         let external = |error: secprm::error::Error| DataFusionError::External(Box::new(error));
         let project = Project::load(None).map_err(external)?;
         let library = Library::load(None, &project.config.sql_parameters()).map_err(external)?;
-        let state = session_state_builder(256 << 20, 1, None).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let state =
+            session_state_builder(256 << 20, 1, None).map_err(|error| DataFusionError::External(Box::new(error)))?;
         let context = SessionContext::new_with_state(state.build());
         let registry = TokenizerRegistry::default();
         register(&context, &registry);
         context.sql("CREATE SCHEMA base").await?.collect().await?;
         // 256 tokens leave no room for a merge: a text has as many tokens as bytes, which a reader of a test can count.
         let texts = context.sql("SELECT 'unused' AS text").await?.execute_stream().await?;
-        let tokenizer = train_tokenizer(texts, 256).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let tokenizer =
+            train_tokenizer(texts, 256).await.map_err(|error| DataFusionError::External(Box::new(error)))?;
         let table = format!("CREATE TABLE tokenizers AS SELECT '{}' AS tokenizer_id", tokenizer.id());
         registry.insert(Arc::new(tokenizer));
         context.sql(&table).await?.collect().await?;

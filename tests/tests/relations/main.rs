@@ -20,14 +20,18 @@ fn sql_folder() -> PathBuf {
 }
 
 fn shipped() -> BTreeSet<PathBuf> {
-    let file = |(kind, name, _): (RelationKind, &str, &str)| sql_folder().join(kind.folder()).join(format!("{name}.slt"));
+    let file =
+        |(kind, name, _): (RelationKind, &str, &str)| sql_folder().join(kind.folder()).join(format!("{name}.slt"));
     embedded_files().map(file).collect()
 }
 
 fn found(extension: &str) -> BTreeSet<PathBuf> {
     let folders = ["tables", "views", "checks"].map(|folder| sql_folder().join(folder));
     let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect()
 }
 
 #[test]
@@ -44,7 +48,9 @@ async fn every_relation_answers_as_its_slt_says() {
     for path in shipped() {
         let mut runner = Runner::new(Database::open);
         let outcome = if update {
-            let updated = runner.update_test_file(&path, " ", default_validator, default_normalizer, default_column_validator).await;
+            let updated = runner
+                .update_test_file(&path, " ", default_validator, default_normalizer, default_column_validator)
+                .await;
             updated.map_err(|error| error.to_string())
         } else {
             runner.run_file_async(&path).await.map_err(|error| error.to_string())

@@ -1,0 +1,11 @@
+//! The command as a user meets it: what is printed where, and with which exit code.
+//!
+//! Snapshots hold whole transcripts, with what differs from run to run (folders, times, hashes) replaced.
+
+#![allow(clippy::unwrap_used)]
+
+mod data;
+mod mistakes;
+mod plans;
+mod project;
+mod runs;
