@@ -40,7 +40,10 @@ fn benches(criterion: &mut Criterion) {
     let real = std::env::var_os("SECPRM_REAL_DATA").map(PathBuf::from);
     let (url, bytes) = match &real {
         Some(folder) => (folder.join("sven").display().to_string(), bytes_below(&folder.join("sven"))),
-        None => ("samples:sven".to_owned(), bytes_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/samples/sven"))),
+        None => (
+            "samples:sven".to_owned(),
+            bytes_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/samples/sven")),
+        ),
     };
     let mut group = criterion.benchmark_group("refresh");
     group.sample_size(10).throughput(Throughput::Bytes(bytes));
@@ -57,7 +60,9 @@ fn bytes_below(folder: &Path) -> u64 {
     entries
         .map(|entry| match entry.file_type() {
             Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
-            _ if entry.path().extension().is_some_and(|extension| extension == "jsonl") => entry.metadata().map_or(0, |data| data.len()),
+            _ if entry.path().extension().is_some_and(|extension| extension == "jsonl") => {
+                entry.metadata().map_or(0, |data| data.len())
+            }
             _ => 0,
         })
         .sum()

@@ -19,7 +19,11 @@ const KEPT_ROWS: usize = 1000;
 ///
 /// # Errors
 /// Of kind usage: a severity for a check that does not exist, a check that cannot be planned.
-pub async fn run_checks(sessions: &Sessions, tables: &BTreeMap<String, Table>, config: &ChecksConfig) -> Result<Vec<CheckResult>> {
+pub async fn run_checks(
+    sessions: &Sessions,
+    tables: &BTreeMap<String, Table>,
+    config: &ChecksConfig,
+) -> Result<Vec<CheckResult>> {
     let library = sessions.library().clone();
     verify_severities(&library, config)?;
     let session = sessions.open(tables, Rows::All).await?;
@@ -29,7 +33,8 @@ pub async fn run_checks(sessions: &Sessions, tables: &BTreeMap<String, Table>, c
         if severity == Severity::Off {
             continue;
         }
-        let failed = |error: datafusion::error::DataFusionError| Error::usage(in_plain_words(&error)).context(check.path());
+        let failed =
+            |error: datafusion::error::DataFusionError| Error::usage(in_plain_words(&error)).context(check.path());
         let mut batches = session.sql(&check.sql()).await.map_err(failed)?.execute_stream().await.map_err(failed)?;
         let mut result = CheckResult {
             check: check.name.clone(),

@@ -55,7 +55,8 @@ impl Dag {
     /// # Errors
     /// Of kind usage, naming the nearest table.
     pub fn require_tables(&self, reader: &str, tables: &[String]) -> Result<()> {
-        let written = || self.stages.iter().flat_map(|stage| &stage.declaration().writes).map(String::as_str).chain(HISTORY);
+        let written =
+            || self.stages.iter().flat_map(|stage| &stage.declaration().writes).map(String::as_str).chain(HISTORY);
         match tables.iter().find(|table| !written().any(|name| name == table.as_str())) {
             Some(table) => Err(unknown_table(table, reader, written())),
             None => Ok(()),
@@ -112,9 +113,11 @@ impl Dag {
     fn find(&self, name: &str) -> Result<usize> {
         let declarations = || self.stages.iter().map(|stage| stage.declaration());
         let by_name = declarations().position(|declaration| declaration.name == name);
-        let found = by_name.or_else(|| declarations().position(|declaration| declaration.writes.iter().any(|table| table == name)));
+        let found = by_name
+            .or_else(|| declarations().position(|declaration| declaration.writes.iter().any(|table| table == name)));
         found.ok_or_else(|| {
-            let known = declarations().flat_map(|declaration| std::iter::once(&declaration.name).chain(&declaration.writes));
+            let known =
+                declarations().flat_map(|declaration| std::iter::once(&declaration.name).chain(&declaration.writes));
             let error = Error::usage(format!("there is no stage or table {name}"));
             match nearest(name, known.map(String::as_str)) {
                 Some(near) => error.hint(format!("did you mean {near}? `secprm plan` lists the stages")),

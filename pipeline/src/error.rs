@@ -143,7 +143,8 @@ impl From<arrow::error::ArrowError> for Error {
 
 /// Returns what the query engine says without the names of its own parts.
 pub fn in_plain_words(error: &datafusion::error::DataFusionError) -> String {
-    const PREFIXES: [&str; 5] = ["Error during planning: ", "Schema error: ", "Execution error: ", "SQL error: ", "External error: "];
+    const PREFIXES: [&str; 5] =
+        ["Error during planning: ", "Schema error: ", "Execution error: ", "SQL error: ", "External error: "];
     let message = error.strip_backtrace();
     let mut plain = message.as_str();
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| plain.strip_prefix(prefix)) {

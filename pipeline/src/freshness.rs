@@ -138,7 +138,10 @@ mod tests {
     fn reasons_name_what_changed() {
         let before = inputs(&[("parameter tau", "0.1"), ("table pairs", "a")]);
         assert_eq!(reasons(&before, None), ["it never ran"]);
-        assert_eq!(reasons(&inputs(&[("parameter tau", "0.2"), ("table pairs", "a")]), Some(&before)), ["parameter tau changed"]);
+        assert_eq!(
+            reasons(&inputs(&[("parameter tau", "0.2"), ("table pairs", "a")]), Some(&before)),
+            ["parameter tau changed"]
+        );
         assert_eq!(reasons(&inputs(&[("table pairs", "a")]), Some(&before)), ["parameter tau is gone"]);
         assert_eq!(reasons(&before, Some(&before)), ["its last run did not finish"]);
     }

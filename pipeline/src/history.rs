@@ -59,7 +59,12 @@ pub fn history_tables() -> [TableSpec; 5] {
                 ("rows", int.clone(), false, "Rows it wrote"),
                 ("bytes", int.clone(), false, "Bytes it wrote"),
                 ("versions", text.clone(), false, "Table versions it made, as JSON"),
-                ("inputs", text.clone(), false, "What it was computed from (code, parameters, inputs), as JSON of hashes"),
+                (
+                    "inputs",
+                    text.clone(),
+                    false,
+                    "What it was computed from (code, parameters, inputs), as JSON of hashes",
+                ),
                 ("failure", text.clone(), true, "What went wrong"),
             ],
         ),

@@ -1,12 +1,15 @@
 //! Data on stdout: a table for people, JSON (one array of row objects) and CSV for programs.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use comfy_table::TableComponent::{HorizontalLines, LeftBorderIntersections, MiddleIntersections, RightBorderIntersections};
+use comfy_table::TableComponent::{
+    HorizontalLines, LeftBorderIntersections, MiddleIntersections, RightBorderIntersections,
+};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
@@ -31,11 +34,22 @@ pub enum Format {
 /// The stream's, or one of kind stage if stdout cannot be written. A reader that closed the pipe is no error.
 pub async fn print_stream(mut rows: SendableRecordBatchStream, format: Format, out: &mut dyn Write) -> Result<()> {
     let schema = rows.schema();
+    let is_closed = Cell::new(false);
+    let out = &mut Pipe { out, is_closed: &is_closed };
     match format {
         Format::Table => {
             let mut batches = Vec::new();
+            let mut count = 0;
             while let Some(batch) = rows.next().await {
-                batches.push(batch?);
+                let batch = batch?;
+                let wanted = batch.num_rows().min(TABLE_ROWS.saturating_sub(count));
+                count += batch.num_rows();
+                batches.push(batch.slice(0, wanted));
+            }
+            if count > TABLE_ROWS {
+                eprintln!(
+                    "note: the first {TABLE_ROWS} of {count} rows; --format json and --format csv print all of them"
+                );
             }
             finished(writeln!(out, "{}", table_of(&schema, &batches)?))
         }
@@ -44,6 +58,9 @@ pub async fn print_stream(mut rows: SendableRecordBatchStream, format: Format, o
             let mut writer = options.build::<_, arrow::json::writer::JsonArray>(&mut *out);
             while let Some(batch) = rows.next().await {
                 writer.write(&batch?)?;
+                if is_closed.get() {
+                    return Ok(());
+                }
             }
             writer.finish()?;
             drop(writer);
@@ -55,6 +72,9 @@ pub async fn print_stream(mut rows: SendableRecordBatchStream, format: Format, o
             while let Some(batch) = rows.next().await {
                 writer.write(&flat(&batch?)?)?;
                 is_empty = false;
+                if is_closed.get() {
+                    return Ok(());
+                }
             }
             if is_empty {
                 writer.write(&flat(&RecordBatch::new_empty(schema))?)?;
@@ -65,18 +85,49 @@ pub async fn print_stream(mut rows: SendableRecordBatchStream, format: Format, o
 }
 
 /// Prints batches that are in memory.
-pub async fn print_batches(schema: SchemaRef, batches: Vec<RecordBatch>, format: Format, out: &mut dyn Write) -> Result<()> {
+pub async fn print_batches(
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<()> {
     let stream = futures::stream::iter(batches.into_iter().map(Ok));
     let stream = datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema, stream);
     print_stream(Box::pin(stream), format, out).await
 }
 
+/// Rows that a table for people has at most.
+const TABLE_ROWS: usize = 10_000;
+
+/// Characters of a cell that a table for people shows: steps and code are whole files at times.
+const CELL_CHARACTERS: usize = 160;
+
+/// Stdout, whose reader may close it at any time (`| head`): that ends the output and is no error.
+struct Pipe<'out> {
+    out: &'out mut dyn Write,
+    is_closed: &'out Cell<bool>,
+}
+
+impl Write for Pipe<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.out.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_closed.set(true);
+                Ok(bytes.len())
+            }
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.is_closed.get() { Ok(()) } else { self.out.flush() }
+    }
+}
+
 fn finished(written: io::Result<()>) -> Result<()> {
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(Kind::Stage, format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(()),
+        Err(error) => Err(Error::new(Kind::Stage, format!("cannot write to stdout: {error}"))),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -95,7 +146,7 @@ fn table_of(schema: &Schema, batches: &[RecordBatch]) -> Result<String> {
             table.add_row(formatters.iter().zip(schema.fields()).map(|(formatter, field)| {
                 let text = match field.data_type() {
                     DataType::Float64 | DataType::Float32 => rounded(&formatter.value(row).to_string()),
-                    _ => formatter.value(row).to_string(),
+                    _ => shortened(&formatter.value(row).to_string()),
                 };
                 let cell = comfy_table::Cell::new(text);
                 if field.data_type().is_numeric() { cell.set_alignment(CellAlignment::Right) } else { cell }
@@ -111,6 +162,15 @@ pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
         1 => format!("1 {noun}"),
         many => format!("{many} {noun}s"),
     }
+}
+
+/// One line, cut where it gets too long for a table.
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(CELL_CHARACTERS).collect();
+    if short.len() < text.len() {
+        short.push('\u{2026}');
+    }
+    short
 }
 
 /// Four digits after the point are enough for people; programs get all of them.

@@ -47,7 +47,13 @@ pub struct PlannedStage {
 ///
 /// # Errors
 /// As assessing each stage: sources that cannot be listed, tables that cannot be read.
-pub async fn plan(world: &World, dag: &Dag, chosen: &BTreeSet<usize>, named: bool, full: bool) -> Result<Vec<PlannedStage>> {
+pub async fn plan(
+    world: &World,
+    dag: &Dag,
+    chosen: &BTreeSet<usize>,
+    named: bool,
+    full: bool,
+) -> Result<Vec<PlannedStage>> {
     let before = last_inputs(world).await?;
     let mut planned: Vec<PlannedStage> = Vec::new();
     for (index, stage) in dag.stages().iter().enumerate() {
@@ -63,10 +69,10 @@ pub async fn plan(world: &World, dag: &Dag, chosen: &BTreeSet<usize>, named: boo
         let holds_back = waits_for_selection(&assessment, declaration, world, named);
         let (outlook, reason) = if !chosen.contains(&index) {
             (Outlook::NotSelected, String::new())
+        } else if holds_back && (full || !assessment.is_fresh() || !waits_for.is_empty()) {
+            (Outlook::Manual, "[train] when = \"manual\": select it to run it".to_owned())
         } else if full {
             (Outlook::WillRun, "--full-refresh".to_owned())
-        } else if holds_back && (!assessment.is_fresh() || !waits_for.is_empty()) {
-            (Outlook::Manual, "[train] when = \"manual\": select it to run it".to_owned())
         } else if !assessment.is_fresh() {
             (Outlook::WillRun, why)
         } else if !waits_for.is_empty() {

@@ -28,7 +28,9 @@ pub struct Release {
 /// # Errors
 /// Of kind usage if the release asked for does not exist.
 pub async fn find_release(warehouse: &Warehouse, sessions: &Sessions, id: Option<i64>) -> Result<Option<Release>> {
-    let unknown = |id: i64| Error::usage(format!("there is no release {id}")).hint("`secprm sql -c 'SELECT * FROM releases'` lists them");
+    let unknown = |id: i64| {
+        Error::usage(format!("there is no release {id}")).hint("`secprm sql -c 'SELECT * FROM releases'` lists them")
+    };
     let Some(table) = warehouse.table(RELEASES).await? else {
         return id.map_or(Ok(None), |id| Err(unknown(id)));
     };
@@ -71,7 +73,10 @@ pub async fn open_release(warehouse: &Warehouse, release: Option<&Release>) -> R
     for (name, version) in release.iter().flat_map(|release| &release.versions) {
         let table = warehouse.table_at(name, *version).await.map_err(|error| {
             let error = Error::from(error);
-            Error::new(Kind::Stage, format!("the release's table {name} at version {version} cannot be opened: {error}"))
+            Error::new(
+                Kind::Stage,
+                format!("the release's table {name} at version {version} cannot be opened: {error}"),
+            )
         })?;
         tables.insert(name.clone(), table);
     }

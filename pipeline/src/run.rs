@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::history::{CheckResult, HISTORY, History, RunRecord, StageRun};
 use crate::output::counted;
 use crate::plan::waits_for_selection;
-use crate::release::find_release;
+use crate::release::{find_release, open_heads};
 use crate::stage::{Stage, World};
 
 /// What a run is asked to do.
@@ -44,6 +44,8 @@ pub struct RunOutcome {
     pub release_id: Option<i64>,
     /// Whether this run published it.
     pub is_published: bool,
+    /// Whether the stages are in the history.
+    is_recorded: bool,
     /// Stages that are stale and were not selected, so that nothing was checked or published.
     pub left_stale: Vec<String>,
 }
@@ -56,17 +58,22 @@ pub struct RunOutcome {
 pub async fn run(world: Arc<World>, dag: Arc<Dag>, options: &RunOptions) -> Result<RunOutcome> {
     let chosen = dag.select(&options.select, &options.exclude)?;
     let lock = world.warehouse.lock()?;
+    // Whoever held the lock before may have moved on what was read while opening.
+    world.advance(&open_heads(&world.warehouse).await?.into_values().collect::<Vec<_>>());
     let history = History::new(&world.warehouse, &world.run_id);
     let config = serde_json::to_string(&world.project.config).ok();
     history.run(&RunRecord { status: "running", config, ..RunRecord::default() }).await?;
     let mut outcome = RunOutcome::default();
     let result = tokio::select! {
         result = execute_and_publish(&world, &dag, &chosen, options, &history, &mut outcome) => result,
-        _ = tokio::signal::ctrl_c() => {
+        () = interrupted() => {
             world.cancelled.store(true, Ordering::Relaxed);
             Err(Error::new(Kind::Interrupted, "interrupted").hint("`secprm run` takes up where this run stopped"))
         }
     };
+    if !outcome.is_recorded {
+        history.stages(&outcome.stages).await?;
+    }
     let (status, failure) = match &result {
         Ok(()) => ("done", None),
         Err(error) => (status_of(error), Some(error.to_string())),
@@ -75,6 +82,21 @@ pub async fn run(world: Arc<World>, dag: Arc<Dag>, options: &RunOptions) -> Resu
     history.run(&RunRecord { status, release_id, failure, config: None }).await?;
     drop(lock);
     result.map(|()| outcome)
+}
+
+/// Waits for Ctrl-C, or for the signal that schedulers end processes with.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        // Without a handler the signal ends the process, which a later run copes with.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        // A failed registration must not look like an interrupt.
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+        else => std::future::pending().await,
+    }
 }
 
 fn status_of(error: &Error) -> &'static str {
@@ -95,6 +117,7 @@ async fn execute_and_publish(
 ) -> Result<()> {
     let executed = execute(world, dag, chosen, options, &mut outcome.stages).await;
     history.stages(&outcome.stages).await?;
+    outcome.is_recorded = true;
     executed?;
     let tables = published_tables(world, dag);
     outcome.left_stale = stale_stages(world, dag).await?;
@@ -106,9 +129,13 @@ async fn execute_and_publish(
     history.checks(&outcome.checks).await?;
     let failed: Vec<&CheckResult> = outcome.checks.iter().filter(|check| check.is_error && check.rows > 0).collect();
     if !failed.is_empty() {
-        let names: Vec<String> = failed.iter().map(|check| format!("{} ({})", check.check, counted(check.rows, "row"))).collect();
-        return Err(Error::new(Kind::Checks, format!("data checks failed, nothing was published: {}", names.join(", ")))
-            .hint("`secprm sql -c 'SELECT * FROM check_rows'` shows the rows"));
+        let names: Vec<String> =
+            failed.iter().map(|check| format!("{} ({})", check.check, counted(check.rows, "row"))).collect();
+        return Err(Error::new(
+            Kind::Checks,
+            format!("data checks failed, nothing was published: {}", names.join(", ")),
+        )
+        .hint("`secprm sql -c 'SELECT * FROM check_rows'` shows the rows"));
     }
     let current = find_release(&world.warehouse, &world.sessions, None).await?;
     outcome.release_id = current.as_ref().map(|release| release.id);
@@ -187,7 +214,13 @@ async fn execute(
 }
 
 /// A stage may start once nothing it needs, directly or not, still waits, runs or failed.
-fn is_ready(dag: &Dag, stage: usize, waiting: &BTreeSet<usize>, running: &BTreeSet<usize>, blocked: &BTreeSet<usize>) -> bool {
+fn is_ready(
+    dag: &Dag,
+    stage: usize,
+    waiting: &BTreeSet<usize>,
+    running: &BTreeSet<usize>,
+    blocked: &BTreeSet<usize>,
+) -> bool {
     let mut needed: Vec<usize> = dag.upstream(stage).iter().copied().collect();
     let mut seen = BTreeSet::new();
     while let Some(next) = needed.pop() {

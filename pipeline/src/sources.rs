@@ -53,7 +53,8 @@ pub async fn locations(project: &Project) -> Result<BTreeMap<DatasetKind, Vec<(S
         let location = match source.url.strip_prefix(SAMPLES) {
             Some(name) => embedded(name).await?,
             None => Location::parse(&source.url, &project.folder).map_err(|error| {
-                Error::from(error).hint("`url` of a [[source]] is a file, folder or glob: a path or an object-store URL")
+                Error::from(error)
+                    .hint("`url` of a [[source]] is a file, folder or glob: a path or an object-store URL")
             })?,
         };
         datasets.entry(source.dataset).or_default().push((secprm_storage::redact(&source.url), location));

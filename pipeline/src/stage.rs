@@ -84,7 +84,15 @@ impl World {
         run_id: String,
         heads: BTreeMap<String, Table>,
     ) -> Arc<World> {
-        Arc::new(World { project, warehouse, sessions, progress, run_id, cancelled: Arc::default(), heads: RwLock::new(heads) })
+        Arc::new(World {
+            project,
+            warehouse,
+            sessions,
+            progress,
+            run_id,
+            cancelled: Arc::default(),
+            heads: RwLock::new(heads),
+        })
     }
 
     /// Returns the newest version of every table.

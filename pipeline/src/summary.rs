@@ -34,13 +34,19 @@ const HELD_OUT: &str = "
 pub async fn summarise(world: &World, project: &Project, outcome: &RunOutcome) -> Result<()> {
     let progress = &world.progress;
     for check in outcome.checks.iter().filter(|check| check.rows > 0) {
-        progress.say(&format!("warning: check {}: {} ({})", check.check, counted(check.rows, "row"), check.description));
+        progress.say(&format!(
+            "warning: check {}: {} ({})",
+            check.check,
+            counted(check.rows, "row"),
+            check.description
+        ));
     }
-    if outcome.stages.is_empty() {
+    if outcome.stages.is_empty() && outcome.left_stale.is_empty() {
         progress.say("nothing to do: everything is fresh");
     }
     if !outcome.left_stale.is_empty() {
-        progress.say(&format!("not published: {} must run first (they were not selected)", outcome.left_stale.join(", ")));
+        progress
+            .say(&format!("not published: {} must run first (they were not selected)", outcome.left_stale.join(", ")));
     }
     match (outcome.is_published, outcome.release_id) {
         (true, Some(id)) => progress.say(&format!("published release {id} to {}", world.project.config.warehouse)),
@@ -55,7 +61,8 @@ pub async fn summarise(world: &World, project: &Project, outcome: &RunOutcome) -
     print_stream(session.sql(HELD_OUT).await?.execute_stream().await?, Format::Table, &mut stdout().lock()).await?;
     let has_model = world.head(MODELS).is_some_and(|models| models.rows() > 0);
     if has_model && project.config.model.path.is_none() {
-        progress.say("the model started from random weights: it shows that the pipeline works, not how good a PRM can be");
+        progress
+            .say("the model started from random weights: it shows that the pipeline works, not how good a PRM can be");
     }
     progress.say("\nnext:\n  secprm stats                                   the datasets (table 11)\n  secprm sql -c 'SELECT * FROM steps LIMIT 5'    any question, in SQL\n  secprm sql -c 'SELECT * FROM rejects'          what was left out, and why\n  secprm init my-project                         your own data");
     Ok(())

@@ -3,7 +3,7 @@
 --! [columns]
 --! pair_id = "The pair that was not labelled"
 --! label_mode = "The label mode that left it out"
---! reason = "no_code_difference: the versions are equal or differ in white space or comments only; empty_version: the vulnerable version has no text; unlabelled: anything else (a check fails on it)"
+--! reason = "no_code_difference: the versions are equal or differ in white space or comments only; empty_version: a version has no text; unlabelled: anything else (a check fails on it)"
 --! detail = "What differs, in words"
 
 -- Whatever label_pair() left out is listed here by construction: nothing can be lost in between.
@@ -25,3 +25,12 @@ SELECT
     p.slice
 FROM (SELECT *, unnest($label_modes) AS label_mode FROM base.pairs) AS p
 LEFT ANTI JOIN samples AS s ON p.pair_id = s.pair_id AND p.label_mode = s.label_mode
+UNION ALL
+-- A fix that removes all code leaves a fixed version without a step.
+SELECT
+    p.pair_id, v.label_mode, 'empty_version' AS reason, 'the fixed version is empty; the vulnerable one is a sample' AS detail,
+    p.dataset, p.slice
+FROM base.pairs AS p
+INNER JOIN samples AS v ON p.pair_id = v.pair_id AND v.role = 'vulnerable'
+LEFT ANTI JOIN samples AS f ON p.pair_id = f.pair_id AND v.label_mode = f.label_mode AND f.role = 'fixed'
+WHERE p.secure_code IS NOT NULL

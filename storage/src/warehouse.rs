@@ -40,7 +40,7 @@ pub struct Warehouse {
 impl Warehouse {
     /// Opens a warehouse by path, relative to `base_dir` unless absolute, or by URL.
     ///
-    /// A local folder is created when it is missing. Each `memory://` warehouse is one of its own,
+    /// A local folder that is missing is created by the first writer, not by a reader. Each `memory://` warehouse is one of its own,
     /// shared by its clones and gone with the last of them.
     ///
     /// # Errors
@@ -56,11 +56,8 @@ impl Warehouse {
         }
         let mut url = location.url().clone();
         if let Some(folder) = location.local_path() {
-            std::fs::create_dir_all(&folder)
-                .map_err(|error| StorageError::store("create warehouse", folder.display(), error))?;
-            // Tables compare their own canonical folder with the one they were opened by.
-            let folder = std::fs::canonicalize(&folder)
-                .map_err(|error| StorageError::store("open warehouse", folder.display(), error))?;
+            let folder =
+                canonical(&folder).map_err(|error| StorageError::store("open warehouse", folder.display(), error))?;
             url = Url::from_directory_path(&folder).map_err(|()| invalid("it is no absolute path"))?;
         }
         let path = Path::from_url_path(url.path()).map_err(|error| invalid(&error.to_string()))?;
@@ -105,7 +102,11 @@ impl Warehouse {
     pub fn lock(&self) -> Result<WarehouseLock> {
         let name = redact(self.url.as_str());
         match self.local_path() {
-            Some(folder) => WarehouseLock::of_file(&folder.join(LOCK_FILE), &name),
+            Some(folder) => {
+                std::fs::create_dir_all(&folder)
+                    .map_err(|error| StorageError::store("create warehouse", folder.display(), error))?;
+                WarehouseLock::of_file(&folder.join(LOCK_FILE), &name)
+            }
             None => WarehouseLock::of_flag(&self.memory_lock, &name),
         }
     }
@@ -187,6 +188,16 @@ impl Warehouse {
         let table_store = self.table_store(name);
         let root_store = Arc::clone(&self.root_store);
         Ok(default_logstore(table_store, root_store, &url, &StorageConfig::default()))
+    }
+}
+
+/// The canonical form of a folder that may not exist yet: tables compare theirs with the one they were opened by.
+fn canonical(folder: &FilePath) -> std::io::Result<std::path::PathBuf> {
+    match (folder.canonicalize(), folder.parent(), folder.file_name()) {
+        (Err(error), Some(parent), Some(name)) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(canonical(parent)?.join(name))
+        }
+        (found, _, _) => found,
     }
 }
 

@@ -33,7 +33,8 @@ impl Given {
 
     async fn run(&self, select: &[&str]) -> RunOutcome {
         let (world, dag) = self.open().world(Progress::silent()).await.unwrap();
-        let options = RunOptions { select: select.iter().map(|word| (*word).to_owned()).collect(), ..RunOptions::default() };
+        let options =
+            RunOptions { select: select.iter().map(|word| (*word).to_owned()).collect(), ..RunOptions::default() };
         run(world, dag, &options).await.unwrap()
     }
 
@@ -82,7 +83,8 @@ async fn the_samples_become_labels_a_model_scores_and_metrics_and_nothing_is_los
     assert_eq!(given.count("SELECT sum(records) FROM sources").await, 110);
     assert_eq!(given.count("SELECT count(*) FROM rejects WHERE stage = 'label'").await, 5);
     let reasons = given.texts("SELECT DISTINCT reason FROM rejects WHERE stage = 'ingest'").await;
-    let expected = ["empty_code", "invalid_json", "invalid_utf8", "invalid_value", "missing_field", "not_an_object", "wrong_type"];
+    let expected =
+        ["empty_code", "invalid_json", "invalid_utf8", "invalid_value", "missing_field", "not_an_object", "wrong_type"];
     assert_eq!(reasons, expected.map(str::to_owned).into());
     assert_eq!(given.count("SELECT count(*) FROM samples").await, 192);
     let judges = given.texts("SELECT DISTINCT model_id FROM metrics WHERE split = 'test' AND metric = 'auroc'").await;
@@ -97,7 +99,8 @@ async fn the_samples_become_labels_a_model_scores_and_metrics_and_nothing_is_los
 async fn the_same_records_give_the_same_rows_in_however_many_runs_they_arrive() {
     let data = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(data.path().join("train")).unwrap();
-    let copy = |name: &str| std::fs::copy(samples_folder().join("train").join(name), data.path().join("train").join(name));
+    let copy =
+        |name: &str| std::fs::copy(samples_folder().join("train").join(name), data.path().join("train").join(name));
     let extra = "[train]\nwhen = \"manual\"";
     let ids = "SELECT sample_id FROM samples";
     copy("cwe-089.jsonl").unwrap();
@@ -140,7 +143,9 @@ async fn a_shipped_relation_can_be_replaced_by_one_with_other_columns() {
     std::fs::write(folder.join("splits.sql"), text).unwrap();
     let outcome = given.run(&["splits"]).await;
     assert_eq!(outcome.stages.iter().map(|stage| stage.stage.as_str()).collect::<Vec<_>>(), ["splits"]);
-    assert!(given.open().warehouse.table("splits").await.unwrap().unwrap().schema().field_with_name("chosen_by").is_ok());
+    assert!(
+        given.open().warehouse.table("splits").await.unwrap().unwrap().schema().field_with_name("chosen_by").is_ok()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +158,8 @@ async fn all_of_sven_is_accounted_for_and_paper_mode_gives_table_11() {
     let no_difference = "SELECT count(*) FROM rejects WHERE stage = 'label' AND label_mode = 'natural' AND reason = 'no_code_difference'";
     assert_eq!(given.count(no_difference).await, 5);
     assert_eq!(given.count("SELECT count(*) FROM pairs WHERE code_difference = 'none'").await, 4);
-    let without_a_zero = "SELECT count(*) FROM samples WHERE label_mode = 'natural' AND role = 'vulnerable' AND NOT vulnerable";
+    let without_a_zero =
+        "SELECT count(*) FROM samples WHERE label_mode = 'natural' AND role = 'vulnerable' AND NOT vulnerable";
     assert_eq!(given.count(without_a_zero).await, 0);
     assert_eq!(given.count("SELECT count(*) FROM samples WHERE label_mode = 'natural'").await, 2 * (803 - 5));
     let row = |split: &str| {

@@ -47,7 +47,14 @@ async fn the_table_documentation_is_what_the_code_says() {
     text.push_str("\n## Views\n");
     for view in opened.sessions.library().of_kind(RelationKind::View) {
         let schema = schema_of(&session, &view.name).await;
-        section(&mut text, &view.name, &format!("{}.", view.header.description), &schema, &view.header.columns, &comments);
+        section(
+            &mut text,
+            &view.name,
+            &format!("{}.", view.header.description),
+            &schema,
+            &view.header.columns,
+            &comments,
+        );
     }
     text.push_str("\n## Checks\n\n| check | severity | makes sure of |\n| --- | --- | --- |\n");
     for check in opened.sessions.library().of_kind(RelationKind::Check) {
@@ -90,7 +97,8 @@ fn section(
     writeln!(text, "\n### `{name}`\n\n{description}\n\n| column | type | holds |\n| --- | --- | --- |").unwrap();
     for field in schema.fields() {
         let comment = own.get(field.name()).or_else(|| known.get(field.name())).map_or("", String::as_str);
-        writeln!(text, "| `{}` | {} | {} |", field.name(), type_name(field.data_type()), comment.replace('|', "\\|")).unwrap();
+        writeln!(text, "| `{}` | {} | {} |", field.name(), type_name(field.data_type()), comment.replace('|', "\\|"))
+            .unwrap();
     }
 }
 

@@ -32,8 +32,11 @@ pub async fn check(opened: Opened, args: &CheckArgs) -> Result<()> {
     for result in results.iter().filter(|result| result.rows > 0 && args.data.format == Format::Table) {
         eprintln!("{}: {}", result.check, result.examples.first().map_or("", String::as_str));
     }
-    let failed: Vec<&str> =
-        results.iter().filter(|result| result.is_error && result.rows > 0).map(|result| result.check.as_str()).collect();
+    let failed: Vec<&str> = results
+        .iter()
+        .filter(|result| result.is_error && result.rows > 0)
+        .map(|result| result.check.as_str())
+        .collect();
     if failed.is_empty() {
         return Ok(());
     }

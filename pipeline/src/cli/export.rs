@@ -49,7 +49,12 @@ pub async fn export(opened: Opened, args: &ExportArgs) -> Result<()> {
     }
     let rows = session.table(args.table.as_str()).await?.execute_stream().await?;
     let exported = export_parquet(rows, &args.folder).await?;
-    eprintln!("wrote {} in {} to {}", counted(exported.rows, "row"), counted(exported.files, "file"), args.folder.display());
+    eprintln!(
+        "wrote {} in {} to {}",
+        counted(exported.rows, "row"),
+        counted(exported.files, "file"),
+        args.folder.display()
+    );
     Ok(())
 }
 

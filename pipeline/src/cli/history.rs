@@ -53,8 +53,10 @@ pub async fn status(opened: Opened, args: &DataArgs) -> Result<()> {
 pub async fn runs(opened: Opened, args: &RunsArgs) -> Result<()> {
     let (session, _) = opened.session(None).await?;
     let Some(run) = &args.run else {
-        let query = "SELECT run_id, started_at, finished_at, status, release_id, failure FROM runs ORDER BY run_id DESC";
-        return print_stream(session.sql(query).await?.execute_stream().await?, args.format, &mut stdout().lock()).await;
+        let query =
+            "SELECT run_id, started_at, finished_at, status, release_id, failure FROM runs ORDER BY run_id DESC";
+        return print_stream(session.sql(query).await?.execute_stream().await?, args.format, &mut stdout().lock())
+            .await;
     };
     if !run.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-') {
         return Err(Error::usage(format!("{run} is no run")).hint("`secprm runs` lists them"));

@@ -31,6 +31,7 @@ pub fn init(args: &InitArgs) -> Result<()> {
         std::fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
     }
     std::fs::write(&file, TEMPLATE).map_err(|error| failed(&file, error))?;
-    eprintln!("wrote {}; next: `secprm plan`, then `secprm run`", file.display());
+    let enter = if args.folder == Path::new(".") { String::new() } else { format!("`cd {}`, ", args.folder.display()) };
+    eprintln!("wrote {}; next: {enter}`secprm plan`, then `secprm run`", file.display());
     Ok(())
 }

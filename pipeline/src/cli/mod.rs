@@ -78,7 +78,7 @@ pub struct SelectionArgs {
     #[arg(long, env = "SECPRM_EXCLUDE", value_name = "STAGES")]
     exclude: Vec<String>,
     /// Compute everything again, changed or not.
-    #[arg(long, env = "SECPRM_FULL_REFRESH")]
+    #[arg(long, env = "SECPRM_FULL_REFRESH", value_parser = clap::builder::FalseyValueParser::new())]
     full_refresh: bool,
 }
 

@@ -15,7 +15,7 @@ pub struct RunArgs {
     #[command(flatten)]
     selection: SelectionArgs,
     /// After a failure, go on with stages that do not depend on it.
-    #[arg(long, env = "SECPRM_KEEP_GOING")]
+    #[arg(long, env = "SECPRM_KEEP_GOING", value_parser = clap::builder::FalseyValueParser::new())]
     keep_going: bool,
 }
 
@@ -23,7 +23,8 @@ pub struct RunArgs {
 pub async fn run(opened: Opened, args: &RunArgs, progress: Progress) -> Result<()> {
     let is_sample = opened.project.file.is_none();
     if is_sample {
-        progress.say("no secprm.toml here: running on the embedded samples (small model, random start) into ./warehouse");
+        progress
+            .say("no secprm.toml here: running on the embedded samples (small model, random start) into ./warehouse");
     }
     let project = opened.project.clone();
     let (world, dag) = opened.world(progress.clone()).await?;

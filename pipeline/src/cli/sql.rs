@@ -18,7 +18,14 @@ use crate::output::{Format, print_stream};
 #[derive(Debug, Args)]
 pub struct SqlArgs {
     /// A query (several are separated by semicolons).
-    #[arg(short, long, env = "SECPRM_SQL_COMMAND", value_name = "QUERY", conflicts_with = "file")]
+    #[arg(
+        short,
+        long,
+        env = "SECPRM_SQL_COMMAND",
+        value_name = "QUERY",
+        allow_hyphen_values = true,
+        conflicts_with = "file"
+    )]
     command: Option<String>,
     /// A file of queries.
     #[arg(short, long, env = "SECPRM_SQL_FILE", value_name = "FILE")]
@@ -51,7 +58,8 @@ pub async fn sql(opened: Opened, args: &SqlArgs) -> Result<()> {
 
 async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<()> {
     use datafusion::sql::parser::DFParser;
-    let statements = DFParser::parse_sql(text).map_err(|error| Error::usage(in_plain_words(&error)).hint("one SELECT, SHOW or EXPLAIN a statement"))?;
+    let statements = DFParser::parse_sql(text)
+        .map_err(|error| Error::usage(in_plain_words(&error)).hint("one SELECT, SHOW or EXPLAIN a statement"))?;
     if statements.is_empty() {
         return Err(Error::usage("there is no query").hint("secprm sql -c 'SELECT * FROM dataset_stats'"));
     }
@@ -59,9 +67,11 @@ async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<
     for statement in statements {
         let plan = session.state().statement_to_plan(statement).await.map_err(|error| explain(session, &error))?;
         read_only.verify_plan(&plan).map_err(|error| {
-            Error::usage(in_plain_words(&error)).hint("secprm's SQL only reads; tables are made by .sql files and `secprm run`")
+            Error::usage(in_plain_words(&error))
+                .hint("secprm's SQL only reads; tables are made by .sql files and `secprm run`")
         })?;
-        let rows = session.execute_logical_plan(plan).await.map_err(|error| explain(session, &error))?.execute_stream().await;
+        let rows =
+            session.execute_logical_plan(plan).await.map_err(|error| explain(session, &error))?.execute_stream().await;
         let rows = rows.map_err(|error| explain(session, &error))?;
         print_stream(rows, format, &mut stdout().lock()).await?;
     }

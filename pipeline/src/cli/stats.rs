@@ -15,7 +15,7 @@ pub struct StatsArgs {
     #[command(flatten)]
     data: DataArgs,
     /// Show the metrics instead of the datasets.
-    #[arg(long, env = "SECPRM_METRICS")]
+    #[arg(long, env = "SECPRM_METRICS", value_parser = clap::builder::FalseyValueParser::new())]
     metrics: bool,
 }
 

@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 pub const DEFAULT_FILE: &str = "secprm.toml";
 
 /// What runs when there is no configuration: the samples in the binary, into `./warehouse`.
-const SAMPLES_CONFIG: &str = "version = 1\nwarehouse = \"./warehouse\"\n[[source]]\ndataset = \"sven\"\nurl = \"samples:sven\"\n";
+const SAMPLES_CONFIG: &str =
+    "version = 1\nwarehouse = \"./warehouse\"\n[[source]]\ndataset = \"sven\"\nurl = \"samples:sven\"\n";
 
 /// A configuration and the folder its relative paths start from.
 #[derive(Debug, Clone)]
@@ -80,10 +81,18 @@ fn validate(config: &Config) -> Result<()> {
         return complaint(format!("version = {} is not known", config.version), "this secprm reads version = 1");
     }
     if config.source.is_empty() {
-        return complaint("there is no [[source]]".to_owned(), "add one: dataset = \"sven\" and url = \"path/to/sven\"");
+        return complaint(
+            "there is no [[source]]".to_owned(),
+            "add one: dataset = \"sven\" and url = \"path/to/sven\"",
+        );
     }
     if config.label.modes.is_empty() {
         return complaint("[label] modes is empty".to_owned(), "list at least one of natural, paper, paper_cleaned");
+    }
+    if let Some(twice) =
+        config.label.modes.iter().enumerate().find(|(at, mode)| config.label.modes[..*at].contains(mode))
+    {
+        return complaint(format!("[label] modes lists {} twice", twice.1.as_str()), "list each mode once");
     }
     if !config.label.modes.contains(&config.train.label_mode) {
         return complaint(
@@ -95,7 +104,7 @@ fn validate(config: &Config) -> Result<()> {
         ("[label] max_step_lines", config.label.max_step_lines, 1),
         ("[label] max_step_bytes", config.label.max_step_bytes, 16),
         ("[tokenizer] vocab_size", config.tokenizer.vocab_size, 257),
-        ("[tokenizer] max_tokens", config.tokenizer.max_tokens, 32),
+        ("[tokenizer] max_tokens", config.tokenizer.max_tokens, 128),
         ("[limits] memory_mib", config.limits.memory_mib, 64),
         ("[limits] max_record_bytes", config.limits.max_record_bytes, 1024),
         ("[limits] slice_mib", config.limits.slice_mib, 1),
@@ -106,10 +115,16 @@ fn validate(config: &Config) -> Result<()> {
     }
     config.train.settings()?;
     if !(config.score.tau > 0.0 && config.score.tau.is_finite()) {
-        return complaint(format!("[score] tau = {} is not a positive number", config.score.tau), "the authors use 0.1");
+        return complaint(
+            format!("[score] tau = {} is not a positive number", config.score.tau),
+            "the authors use 0.1",
+        );
     }
     if !(0.0..=1.0).contains(&config.score.threshold) {
-        return complaint(format!("[score] threshold = {} is outside of 0 to 1", config.score.threshold), "the paper uses 0.5");
+        return complaint(
+            format!("[score] threshold = {} is outside of 0 to 1", config.score.threshold),
+            "the paper uses 0.5",
+        );
     }
     Ok(())
 }

@@ -67,7 +67,12 @@ mod tests {
         let header = Header::parse("--! description = \"rows\"\nSELECT 1").unwrap();
         assert_eq!(header.scope, Scope::Global);
         assert_eq!(header.severity, Severity::Error);
-        assert!(Header::parse("--! description = \"x\"\n--! sverity = \"warn\"").unwrap_err().to_string().contains("sverity"));
+        assert!(
+            Header::parse("--! description = \"x\"\n--! sverity = \"warn\"")
+                .unwrap_err()
+                .to_string()
+                .contains("sverity")
+        );
         assert!(Header::parse("SELECT 1").unwrap_err().to_string().contains("description"));
     }
 }

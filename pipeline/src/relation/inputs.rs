@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, visit_expressions, visit_expressions_mut};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -71,7 +71,8 @@ fn unknown(name: &str, known: &BTreeMap<&'static str, String>) -> Error {
     let error = Error::usage(format!("the parameter ${name} is not known"));
     match nearest(name, known.keys().copied()) {
         Some(near) => error.hint(format!("did you mean ${near}?")),
-        None => error.hint(format!("known are {}", known.keys().map(|key| format!("${key}")).collect::<Vec<_>>().join(", "))),
+        None => error
+            .hint(format!("known are {}", known.keys().map(|key| format!("${key}")).collect::<Vec<_>>().join(", "))),
     }
 }
 
@@ -83,7 +84,9 @@ mod tests {
 
     #[test]
     fn inputs_are_read_off_the_query_without_its_own_ctes() {
-        let query = parse_query("WITH a AS (SELECT * FROM base.pairs) SELECT f(x) FROM a JOIN samples ON a.i = samples.i").unwrap();
+        let query =
+            parse_query("WITH a AS (SELECT * FROM base.pairs) SELECT f(x) FROM a JOIN samples ON a.i = samples.i")
+                .unwrap();
         let (inputs, functions) = inputs_of(&query);
         assert_eq!(inputs.into_iter().collect::<Vec<_>>(), ["base.pairs", "samples"]);
         assert_eq!(functions.into_iter().collect::<Vec<_>>(), ["f"]);

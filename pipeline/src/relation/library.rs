@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{BASE_SCHEMA, Relation, RelationKind};
 use crate::error::{Error, Result};
+use crate::schemas::rust_tables;
 
 macro_rules! shipped {
     ($kind:ident, $folder:literal, $($name:literal),+ $(,)?) => {
@@ -13,9 +14,19 @@ macro_rules! shipped {
 }
 
 const TABLES: [(RelationKind, &str, &str); 8] = shipped!(
-    Table, "tables", "splits", "samples", "label_rejects", "train_shards", "shard_rejects", "verdicts", "baseline_verdicts", "metrics",
+    Table,
+    "tables",
+    "splits",
+    "samples",
+    "label_rejects",
+    "train_shards",
+    "shard_rejects",
+    "verdicts",
+    "baseline_verdicts",
+    "metrics",
 );
-const VIEWS: [(RelationKind, &str, &str); 5] = shipped!(View, "views", "pairs", "steps", "rejects", "runs", "dataset_stats");
+const VIEWS: [(RelationKind, &str, &str); 5] =
+    shipped!(View, "views", "pairs", "steps", "rejects", "runs", "dataset_stats");
 const CHECKS: [(RelationKind, &str, &str); 10] = shipped!(
     Check,
     "checks",
@@ -55,6 +66,10 @@ impl Library {
         }
         for kind in [RelationKind::Table, RelationKind::View, RelationKind::Check] {
             for (name, text) in read_folder(folder, kind)? {
+                if kind == RelationKind::Table && rust_tables().iter().any(|spec| spec.name == name) {
+                    return Err(Error::usage(format!("sql/tables/{name}.sql: secprm writes a table {name} itself"))
+                        .hint("give the file another name; a view may have it"));
+                }
                 let relation = Relation::parse(&name, kind, &text, parameters)?;
                 relations.insert((kind, name), relation);
             }
@@ -73,7 +88,10 @@ impl Library {
     }
 
     /// Returns the physical tables a relation reads, views followed down to theirs, and the views on the way.
-    pub fn physical_inputs<'library>(&'library self, relation: &'library Relation) -> (Vec<String>, Vec<&'library Relation>) {
+    pub fn physical_inputs<'library>(
+        &'library self,
+        relation: &'library Relation,
+    ) -> (Vec<String>, Vec<&'library Relation>) {
         let mut tables = std::collections::BTreeSet::new();
         let mut views: BTreeMap<&str, &Relation> = BTreeMap::new();
         let mut waiting = vec![relation];
@@ -102,13 +120,15 @@ fn read_folder(folder: Option<&Path>, kind: RelationKind) -> Result<Vec<(String,
     let Some(folder) = folder.map(|folder| folder.join(kind.folder())).filter(|folder| folder.is_dir()) else {
         return Ok(Vec::new());
     };
-    let unreadable = |path: &Path, error: std::io::Error| Error::usage(format!("cannot read {}: {error}", path.display()));
+    let unreadable =
+        |path: &Path, error: std::io::Error| Error::usage(format!("cannot read {}: {error}", path.display()));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))? {
         let path = entry.map_err(|error| unreadable(&folder, error))?.path();
         if path.extension().is_some_and(|extension| extension == "sql") {
             let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            let plain = name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+            let plain =
+                name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
             if !plain || name.starts_with(|letter: char| letter.is_ascii_digit()) {
                 return Err(Error::usage(format!("{}: the file's name is the relation's name", path.display()))
                     .hint("use lower-case letters, digits and underscores"));

@@ -64,13 +64,27 @@ impl Relation {
     /// # Errors
     /// Of kind usage, naming the file: a header that is no TOML or has unknown keys, text that is not exactly one query, a
     /// parameter nobody knows.
-    pub fn parse(name: &str, kind: RelationKind, text: &str, known: &BTreeMap<&'static str, String>) -> Result<Relation> {
+    pub fn parse(
+        name: &str,
+        kind: RelationKind,
+        text: &str,
+        known: &BTreeMap<&'static str, String>,
+    ) -> Result<Relation> {
         let file = format!("sql/{}/{name}.sql", kind.folder());
         let header = Header::parse(text).map_err(|error| error.context(&file))?;
         let mut query = parse_query(text).map_err(|error| error.context(&file))?;
         let parameters = substitute(&mut query, known).map_err(|error| error.context(&file))?;
         let (inputs, functions) = inputs_of(&query);
-        Ok(Relation { name: name.to_owned(), kind, header, query, inputs, parameters, functions, text: text.to_owned() })
+        Ok(Relation {
+            name: name.to_owned(),
+            kind,
+            header,
+            query,
+            inputs,
+            parameters,
+            functions,
+            text: text.to_owned(),
+        })
     }
 
     /// Returns the file's path in a project, for messages.
@@ -87,8 +101,7 @@ impl Relation {
 /// Parses text that must be exactly one query (`SELECT` or `WITH`).
 pub fn parse_query(text: &str) -> Result<Statement> {
     let hint = "a relation is one SELECT (or WITH … SELECT) statement";
-    let mut statements = DFParser::parse_sql(text)
-        .map_err(|error| Error::usage(in_plain_words(&error)).hint(hint))?;
+    let mut statements = DFParser::parse_sql(text).map_err(|error| Error::usage(in_plain_words(&error)).hint(hint))?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(DfStatement::Statement(statement)), true) if matches!(*statement, Statement::Query(_)) => Ok(*statement),
         _ => Err(Error::usage("the file does not hold exactly one query").hint(hint)),

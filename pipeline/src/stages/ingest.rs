@@ -6,8 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use async_trait::async_trait;
 use secprm_stages::ingest::{
-    DatasetKind, IngestOptions, KnownFile, KnownFiles, Listing, SOURCES, dataset_fingerprint, ingest_dataset, ingest_tables,
-    list_dataset, reader_for, remove_dataset,
+    DatasetKind, IngestOptions, KnownFile, KnownFiles, Listing, SOURCES, dataset_fingerprint, ingest_dataset,
+    ingest_tables, list_dataset, reader_for, remove_dataset,
 };
 use secprm_storage::{Location, Table, slice_key};
 
@@ -85,7 +85,8 @@ impl Stage for IngestStage {
                 assessment.stale.insert(kind.as_str().to_owned(), fingerprint);
             }
         }
-        let datasets: BTreeSet<String> = existing.keys().filter_map(|key| Some(key.rsplit_once('/')?.0.to_owned())).collect();
+        let datasets: BTreeSet<String> =
+            existing.keys().filter_map(|key| Some(key.rsplit_once('/')?.0.to_owned())).collect();
         assessment.removed = datasets.into_iter().filter(|dataset| !assessment.units.contains_key(dataset)).collect();
         Ok(assessment)
     }
@@ -94,7 +95,8 @@ impl Stage for IngestStage {
         let note = world.note("ingest");
         for kind in self.locations.keys().filter(|kind| work.stale.contains_key(kind.as_str())) {
             let listings = self.list(*kind).await?;
-            let ingested = ingest_dataset(&world.warehouse, *kind, &listings, &self.options, &world.heads(), &note).await?;
+            let ingested =
+                ingest_dataset(&world.warehouse, *kind, &listings, &self.options, &world.heads(), &note).await?;
             world.advance(&ingested.tables);
         }
         for dataset in &work.removed {
@@ -112,7 +114,8 @@ async fn known_files(world: &World) -> Result<KnownFiles> {
     let batches = session.table(SOURCES).await?.collect().await?;
     let mut known = KnownFiles::new();
     for batch in &batches {
-        read_known(batch, &mut known).ok_or_else(|| Error::bug("the table sources has other columns than this version writes"))?;
+        read_known(batch, &mut known)
+            .ok_or_else(|| Error::bug("the table sources has other columns than this version writes"))?;
     }
     Ok(known)
 }

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::Schema;
 use futures::StreamExt;
 use secprm_stages::functions::function_version;
 use secprm_stages::tables::SLICE_COLUMNS;
+use secprm_stages::train::TOKENIZERS;
 use secprm_storage::{CommitMode, Fingerprint, SliceCommit, Table, TableSpec};
 
 use crate::catalog::{Rows, parse_key};
@@ -25,7 +26,7 @@ pub struct RelationStage {
 impl RelationStage {
     /// Makes the stage of a relation; its inputs are read off the query and the views on the way.
     pub fn new(relation: Relation, library: &Library) -> Self {
-        let (reads, views) = library.physical_inputs(&relation);
+        let (mut reads, views) = library.physical_inputs(&relation);
         let mut inputs = BTreeMap::new();
         for part in std::iter::once(&relation).chain(views) {
             inputs.insert(part.path(), hash_text(&part.text));
@@ -33,6 +34,10 @@ impl RelationStage {
                 inputs.insert(format!("parameter {name}"), value.clone());
             }
             for function in &part.functions {
+                // The function looks the tokenizer up by itself, so the query does not name its table.
+                if function == "count_tokens" && !reads.iter().any(|table| table == TOKENIZERS) {
+                    reads.push(TOKENIZERS.to_owned());
+                }
                 let version = function_version(function);
                 if version > 0 {
                     inputs.insert(format!("function {function}"), version.to_string());
@@ -62,7 +67,10 @@ impl RelationStage {
             }
         }
         if let Some(name) = self.relation.header.columns.keys().find(|name| schema.field_with_name(name).is_err()) {
-            return Err(Error::usage(format!("{}: the header describes a column {name} that the query does not have", self.relation.path())));
+            return Err(Error::usage(format!(
+                "{}: the header describes a column {name} that the query does not have",
+                self.relation.path()
+            )));
         }
         Ok(TableSpec {
             name: self.relation.name.clone(),

@@ -77,7 +77,8 @@ impl Stage for ScoreStage {
                     require_tokenizer(&chunk, &tokenizer_id)?;
                     scored += chunk.num_rows() as u64;
                     let (model, model_id, temperature) = (model.clone(), model_id.clone(), self.temperature);
-                    let rows = tokio::task::spawn_blocking(move || Scorer::new(&model, &model_id, temperature).score(&chunk));
+                    let rows =
+                        tokio::task::spawn_blocking(move || Scorer::new(&model, &model_id, temperature).score(&chunk));
                     let rows = rows.await.map_err(|error| Error::bug(error.to_string()))??;
                     if let Some(rows) = rows {
                         writer.write(&rows).await?;
@@ -112,8 +113,11 @@ async fn load_model(world: &World) -> Result<Option<(Arc<StepModel>, String, Str
     }
     let files = CheckpointFiles::new(files);
     if files.model_id() != model_id {
-        return Err(Error::new(Kind::Stage, format!("the checkpoint {url} is not what was trained: its files have changed"))
-            .hint("train again: `secprm run --select train --full-refresh`"));
+        return Err(Error::new(
+            Kind::Stage,
+            format!("the checkpoint {url} is not what was trained: its files have changed"),
+        )
+        .hint("train again: `secprm run --select train --full-refresh`"));
     }
     let checkpoint = files.load(HeadInit::Required)?;
     Ok(Some((Arc::new(checkpoint.model), model_id, tokenizer_id)))

@@ -35,7 +35,11 @@ impl TokenizerStage {
     /// Of kind usage: a tokenizer file that cannot be read.
     pub fn new(project: &Project) -> Result<Self> {
         let config = &project.config;
-        let path = config.tokenizer.path.clone().or_else(|| config.model.path.as_ref().map(|folder| format!("{folder}/tokenizer.json")));
+        let path = config
+            .tokenizer
+            .path
+            .clone()
+            .or_else(|| config.model.path.as_ref().map(|folder| format!("{folder}/tokenizer.json")));
         let given = match path {
             Some(path) => Some((path.clone(), read_named(project, "[tokenizer] path", &path)?)),
             None => None,
@@ -97,7 +101,10 @@ pub async fn load_tokenizer(world: &World) -> Result<Option<Arc<StepTokenizer>>>
 }
 
 /// Makes the tokenizer of a version of `tokenizers` known to the SQL functions and returns it.
-pub async fn load_tokenizer_of(sessions: &crate::catalog::Sessions, table: Table) -> Result<Option<Arc<StepTokenizer>>> {
+pub async fn load_tokenizer_of(
+    sessions: &crate::catalog::Sessions,
+    table: Table,
+) -> Result<Option<Arc<StepTokenizer>>> {
     let session = sessions.open(&BTreeMap::from([(TOKENIZERS.to_owned(), table)]), Rows::All).await?;
     let batches = session.table(TOKENIZERS).await?.collect().await?;
     let tokenizer = tokenizer_of(&batches)?.map(Arc::new);

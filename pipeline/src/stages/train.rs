@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -9,9 +10,9 @@ use secprm_model::TrainConfig;
 use secprm_stages::train::{MODELS, ModelStart, TOKENIZERS, TRAIN_METRICS, TrainingJob, load_examples, run_training};
 use secprm_storage::Table;
 
-use super::read_named;
 use super::relation::whole;
 use super::tokenizer::load_tokenizer;
+use super::{cannot_read, read_named};
 use crate::catalog::Rows;
 use crate::config::{Project, When};
 use crate::error::{Error, Kind, Result};
@@ -49,6 +50,9 @@ impl TrainStage {
         if let Some(text) = &shape_text {
             inputs.insert("[model] config".to_owned(), hash_text(text));
         }
+        if let Some(folder) = &config.model.path {
+            inputs.insert("files of [model] path".to_owned(), stamps(&project.folder.join(folder))?);
+        }
         let declaration = Declaration {
             name: "train".to_owned(),
             reads: vec!["train_shards".to_owned(), TOKENIZERS.to_owned()],
@@ -79,13 +83,19 @@ impl Stage for TrainStage {
     }
 
     async fn run(&self, world: &World, work: &Assessment) -> Result<Vec<Table>> {
-        let tokenizer = load_tokenizer(world).await?.ok_or_else(|| Error::bug("train runs before there is a tokenizer"))?;
+        let tokenizer =
+            load_tokenizer(world).await?.ok_or_else(|| Error::bug("train runs before there is a tokenizer"))?;
         let session = world.sessions.open(&world.heads(), Rows::All).await?;
         let shards = session.sql("SELECT * FROM train_shards WHERE split = 'train'").await?;
         let examples = load_examples(&shards.collect().await?)?;
         if examples.is_empty() {
-            return Err(Error::new(Kind::Stage, "there is nothing to train on: train_shards has no row of split train")
-                .hint("see `secprm stats` for the splits, and `secprm sql -c 'SELECT * FROM rejects'` for what was left out"));
+            return Err(Error::new(
+                Kind::Stage,
+                "there is nothing to train on: train_shards has no row of split train",
+            )
+            .hint(
+                "see `secprm stats` for the splits, and `secprm sql -c 'SELECT * FROM rejects'` for what was left out",
+            ));
         }
         let steps = planned_steps(&self.settings, examples.len());
         let (progress, cancelled) = (world.progress.clone(), world.cancelled.clone());
@@ -96,7 +106,8 @@ impl Stage for TrainStage {
             settings: self.settings.clone(),
             label_mode: world.project.config.train.label_mode.as_str().to_owned(),
             observer: Box::new(move |metrics| {
-                let detail = format!("step {} of {steps}, {}: loss {:.4}", metrics.step + 1, metrics.stage, metrics.loss);
+                let detail =
+                    format!("step {} of {steps}, {}: loss {:.4}", metrics.step + 1, metrics.stage, metrics.loss);
                 progress.advanced("train", &detail, metrics.step, steps);
                 if cancelled.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             }),
@@ -110,6 +121,19 @@ impl Stage for TrainStage {
         }
         Ok(trained.tables)
     }
+}
+
+/// Names, sizes and times of a folder's files: weights are too large to be hashed for every plan.
+fn stamps(folder: &Path) -> Result<String> {
+    let failed = |error: std::io::Error| cannot_read("[model] path", folder, &error);
+    let mut stamps = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let data = entry.metadata().map_err(failed)?;
+        stamps.push(format!("{:?} {} {:?}", entry.file_name(), data.len(), data.modified().ok()));
+    }
+    stamps.sort();
+    Ok(hash_text(&stamps.join("\n")))
 }
 
 fn planned_steps(settings: &TrainConfig, examples: usize) -> u64 {

@@ -33,7 +33,10 @@ pub struct Measure {
 /// positive counts twice); Hanley and McNeil's for AUROC, cut at 0 and 1. A proportion of nothing is `None`, never 0.
 pub fn detection_metrics(verdicts: &[Verdict]) -> [Measure; 5] {
     let count = |vulnerable: bool, called: bool| {
-        verdicts.iter().filter(|verdict| verdict.vulnerable == vulnerable && verdict.called_vulnerable == called).count() as f64
+        verdicts
+            .iter()
+            .filter(|verdict| verdict.vulnerable == vulnerable && verdict.called_vulnerable == called)
+            .count() as f64
     };
     let (true_positives, false_negatives) = (count(true, true), count(true, false));
     let (false_positives, true_negatives) = (count(false, true), count(false, false));
@@ -118,13 +121,18 @@ mod tests {
     #[test]
     fn known_counts_give_known_numbers() {
         // 3 true positives, 1 false negative, 2 false positives, 4 true negatives.
-        let verdicts: Vec<Verdict> =
-            [(true, -1.0, 3), (true, 1.0, 1), (false, -1.0, 2), (false, 1.0, 4)]
-                .into_iter()
-                .flat_map(|(vulnerable, reward, times)| vec![verdict(vulnerable, reward); times])
-                .collect();
+        let verdicts: Vec<Verdict> = [(true, -1.0, 3), (true, 1.0, 1), (false, -1.0, 2), (false, 1.0, 4)]
+            .into_iter()
+            .flat_map(|(vulnerable, reward, times)| vec![verdict(vulnerable, reward); times])
+            .collect();
         let values = detection_metrics(&verdicts).map(|measure| measure.value.unwrap());
-        let expected = [0.7, 0.6, 0.75, 2.0 * 0.6 * 0.75 / 1.35, 0.5 * 0.75 * (1.0 / 3.0) + 0.75 * (2.0 / 3.0) + 0.5 * 0.25 * (2.0 / 3.0)];
+        let expected = [
+            0.7,
+            0.6,
+            0.75,
+            2.0 * 0.6 * 0.75 / 1.35,
+            0.5 * 0.75 * (1.0 / 3.0) + 0.75 * (2.0 / 3.0) + 0.5 * 0.25 * (2.0 / 3.0),
+        ];
         for (value, expected) in values.into_iter().zip(expected) {
             assert!((value - expected).abs() < 1e-12, "{value} is not {expected}");
         }

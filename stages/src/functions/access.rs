@@ -1,6 +1,6 @@
 //! Reads text, numbers and lists out of arrays, whatever physical type the planner chose for them.
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int8Array, Int64Array, BooleanArray, ListArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int8Array, Int64Array, ListArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, exec_err};

@@ -13,7 +13,12 @@ use super::tokens::list_of_structs;
 use crate::evaluate::{Verdict, detection_metrics as measure};
 
 fn measure_fields() -> [(&'static str, DataType); 4] {
-    [("metric", DataType::Utf8), ("value", DataType::Float64), ("ci_low", DataType::Float64), ("ci_high", DataType::Float64)]
+    [
+        ("metric", DataType::Utf8),
+        ("value", DataType::Float64),
+        ("ci_low", DataType::Float64),
+        ("ci_high", DataType::Float64),
+    ]
 }
 
 /// `detection_metrics(labels, predictions, rewards)`: a list of structs `metric, value, ci_low, ci_high`; positive is vulnerable (0).
@@ -53,8 +58,12 @@ pub fn detection_metrics() -> ScalarUDF {
             }
             lengths.push(measures.len());
         }
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(names.finish()), Arc::new(values.finish()), Arc::new(lows.finish()), Arc::new(highs.finish())];
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(names.finish()),
+            Arc::new(values.finish()),
+            Arc::new(lows.finish()),
+            Arc::new(highs.finish()),
+        ];
         list_of_structs(&measure_fields(), columns, lengths)
     })
 }
@@ -66,7 +75,8 @@ pub fn count_zeros() -> ScalarUDF {
         let labels = int8(label_lists.values())?;
         let mut counts = Int64Builder::with_capacity(rows);
         for row in 0..rows {
-            let zeros = range_of(label_lists, row).filter(|label| labels.is_valid(*label) && labels.value(*label) == 0).count();
+            let zeros =
+                range_of(label_lists, row).filter(|label| labels.is_valid(*label) && labels.value(*label) == 0).count();
             counts.append_option(label_lists.is_valid(row).then_some(zeros as i64));
         }
         Ok(Arc::new(counts.finish()))

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Int8Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder,
-};
+use arrow::array::{ArrayRef, BooleanBuilder, Int8Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::ScalarUDF;
@@ -14,7 +12,8 @@ use super::access::{Texts, list_of, lists, range_of, struct_of};
 use super::scalar::RowFunction;
 use super::tokens::{list_of_structs, renamed};
 use crate::label::{
-    AlignmentKind, LabelMode, LabelOptions, SegmentOptions, VersionLabels, label_pair as label, label_unpaired, segment as cut,
+    AlignmentKind, LabelMode, LabelOptions, SegmentOptions, VersionLabels, label_pair as label, label_unpaired,
+    segment as cut,
 };
 use crate::language::Language;
 

@@ -77,4 +77,3 @@ impl ScalarUDFImpl for RowFunction {
         (self.body)(&arrays, rows).map(ColumnarValue::Array)
     }
 }
-

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Int8Builder, Int32Builder, Int64Builder, ListBuilder, StructArray,
-};
+use arrow::array::{ArrayRef, BooleanBuilder, Int8Builder, Int32Builder, Int64Builder, ListBuilder, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{DataFusionError, Result, exec_err};
@@ -18,27 +16,32 @@ use super::scalar::RowFunction;
 /// The tokenizers a session knows, by their identifier; filled from the table `tokenizers`.
 #[derive(Clone, Default)]
 pub struct TokenizerRegistry {
-    tokenizers: Arc<RwLock<BTreeMap<String, Arc<StepTokenizer>>>>,
+    known: Arc<RwLock<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_id: BTreeMap<String, Arc<StepTokenizer>>,
+    newest: Option<Arc<StepTokenizer>>,
 }
 
 impl TokenizerRegistry {
-    /// Adds a tokenizer.
+    /// Adds a tokenizer; `count_tokens` counts with the one that was added last.
     pub fn insert(&self, tokenizer: Arc<StepTokenizer>) {
-        let mut tokenizers = self.tokenizers.write().unwrap_or_else(PoisonError::into_inner);
-        tokenizers.insert(tokenizer.id().to_owned(), tokenizer);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.newest = Some(tokenizer.clone());
+        known.by_id.insert(tokenizer.id().to_owned(), tokenizer);
     }
 
     /// Returns a tokenizer by its identifier.
     pub fn get(&self, id: &str) -> Option<Arc<StepTokenizer>> {
-        self.tokenizers.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).by_id.get(id).cloned()
     }
 
-    /// Returns the tokenizer, if there is exactly one.
-    fn only(&self) -> Result<Arc<StepTokenizer>> {
-        let tokenizers = self.tokenizers.read().unwrap_or_else(PoisonError::into_inner);
-        match (tokenizers.values().next(), tokenizers.len()) {
-            (Some(tokenizer), 1) => Ok(tokenizer.clone()),
-            (_, count) => exec_err!("count_tokens needs one tokenizer, this release has {count}"),
+    fn newest(&self) -> Result<Arc<StepTokenizer>> {
+        match &self.known.read().unwrap_or_else(PoisonError::into_inner).newest {
+            Some(tokenizer) => Ok(tokenizer.clone()),
+            None => exec_err!("count_tokens needs a tokenizer, and the table tokenizers has none yet"),
         }
     }
 }
@@ -48,10 +51,12 @@ pub fn count_tokens(registry: TokenizerRegistry) -> ScalarUDF {
     RowFunction::udf("count_tokens", Some(1), DataType::Int64, move |arguments, rows| {
         let texts = Texts::of(&arguments[0], "count_tokens' argument")?;
         let mut counts = Int64Builder::with_capacity(rows);
-        let tokenizer = if rows == 0 { None } else { Some(registry.only()?) };
+        let tokenizer = if rows == 0 { None } else { Some(registry.newest()?) };
         for row in 0..rows {
             match (texts.get(row), &tokenizer) {
-                (Some(text), Some(tokenizer)) => counts.append_value(tokenizer.count_tokens(text).map_err(external)? as i64),
+                (Some(text), Some(tokenizer)) => {
+                    counts.append_value(tokenizer.count_tokens(text).map_err(external)? as i64)
+                }
                 _ => counts.append_null(),
             }
         }
@@ -186,7 +191,11 @@ pub(super) fn renamed(list: ArrayRef) -> Result<ArrayRef> {
 }
 
 /// Puts columns together as structs, and `lengths[row]` structs together as each row's list.
-pub(super) fn list_of_structs(fields: &[(&str, DataType)], columns: Vec<ArrayRef>, lengths: Vec<usize>) -> Result<ArrayRef> {
+pub(super) fn list_of_structs(
+    fields: &[(&str, DataType)],
+    columns: Vec<ArrayRef>,
+    lengths: Vec<usize>,
+) -> Result<ArrayRef> {
     let fields: Fields = fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect();
     let structs = StructArray::try_new(fields.clone(), columns, None)?;
     let element = Arc::new(Field::new("element", DataType::Struct(fields), true));

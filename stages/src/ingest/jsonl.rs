@@ -116,7 +116,9 @@ mod tests {
         let text = format!("{}\nok\n", "x".repeat(50_000));
         let mut input = text.as_bytes();
         let mut lines = Lines::new(&mut input, 1000);
-        let Some((0, 0, Line::TooLong { start, bytes })) = lines.next_line().unwrap() else { panic!("expected a long line") };
+        let Some((0, 0, Line::TooLong { start, bytes })) = lines.next_line().unwrap() else {
+            panic!("expected a long line")
+        };
         assert!(start.len() <= 4096);
         assert_eq!(bytes, 50_001);
         assert_eq!(lines.next_line().unwrap(), Some((1, 50_001, Line::Whole(b"ok".to_vec()))));

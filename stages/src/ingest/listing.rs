@@ -57,7 +57,10 @@ pub async fn list_dataset(kind: DatasetKind, sources: &[(String, Location)]) -> 
         let mut files: Vec<SourceFile> = listed.into_iter().filter(|file| reader.accepts(&file.name)).collect();
         if files.is_empty() {
             return Err(StageError::Source {
-                message: format!("source {url} of dataset {kind}: none of its {seen} files is one of {}", reader.expected_files()),
+                message: format!(
+                    "source {url} of dataset {kind}: no file is one of {} (it holds {seen})",
+                    reader.expected_files()
+                ),
                 remedy: "check `dataset` and `url` of this [[source]]".to_owned(),
             });
         }
@@ -95,7 +98,11 @@ pub async fn dataset_fingerprint(
 }
 
 /// Combines what a dataset's tables depend on: files, reader, options.
-pub(super) fn fingerprint_of(kind: DatasetKind, hashes: &[(String, String, String)], options: &IngestOptions) -> Fingerprint {
+pub(super) fn fingerprint_of(
+    kind: DatasetKind,
+    hashes: &[(String, String, String)],
+    options: &IngestOptions,
+) -> Fingerprint {
     let seed = content_seed(kind, options);
     let mut sum = RecordSum::seeded(&[&seed, "files"]);
     for (url, name, hash) in hashes {

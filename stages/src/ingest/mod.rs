@@ -16,8 +16,8 @@ mod sven;
 mod tables;
 
 pub use identity::slice_count;
+pub use listing::{KnownFile, KnownFiles, Listing, dataset_fingerprint, list_dataset};
 pub use reader::{DatasetKind, DatasetReader, FileContext, Sink, reader_for};
 pub use record::{Granularity, Located, Pair, Reject, RejectReason, Subset};
-pub use listing::{KnownFile, KnownFiles, Listing, dataset_fingerprint, list_dataset};
 pub use run::{IngestOptions, Ingested, ingest_dataset, remove_dataset};
 pub use tables::{INGEST_REJECTS, PAIRS, PROVENANCE, SOURCES, ingest_tables};

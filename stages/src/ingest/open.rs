@@ -32,10 +32,11 @@ pub type OpenFile = BufReader<Hashed<Box<dyn Read + Send>>>;
 ///
 /// Call it inside of a Tokio runtime and read it on a blocking thread.
 pub async fn open(location: &Location, file: &SourceFile) -> Result<OpenFile> {
-    let found = location.store().get(&file.path).await.map_err(|error| StageError::Read {
-        file: location.display(file),
-        source: io::Error::other(error),
-    })?;
+    let found = location
+        .store()
+        .get(&file.path)
+        .await
+        .map_err(|error| StageError::Read { file: location.display(file), source: io::Error::other(error) })?;
     let inner: Box<dyn Read + Send> = match found.payload {
         GetResultPayload::File(open, _) => Box::new(open),
         GetResultPayload::Stream(chunks) => {

@@ -1,15 +1,16 @@
 //! Reads a dataset's files and replaces its slices in the four ingest tables.
 //!
-//! Reads raw files; writes `pairs`, `provenance`, `ingest_rejects`, then `sources`. Each table changes in one commit. The fingerprint of
-//! `sources` says that all four are complete, so a run that was killed in between starts this dataset again and writes the same rows
-//! over. A concurrent reader sees each table before or after, and a release sees all four together.
+//! Reads raw files; takes the dataset out of `sources`, writes `pairs`, `provenance` and `ingest_rejects`, then `sources`. Each table
+//! changes in one commit. The fingerprint of `sources` says that all four are complete, so a run that was killed in between starts this
+//! dataset again and writes the same rows over. A concurrent reader sees each table before or after, and a release sees all four together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
 use secprm_storage::{
-    CommitMode, CommitNote, Fingerprint, Location, Part, PartWriter, SliceCommit, SourceFile, Table, TableSpec, Warehouse, slice_key,
+    CommitMode, CommitNote, Fingerprint, Location, Part, PartWriter, SliceCommit, SourceFile, Table, TableSpec,
+    Warehouse, slice_key,
 };
 
 use super::columns::{push_pair, push_reject};
@@ -17,7 +18,7 @@ use super::identity::{PairIds, RecordSum, slice_count};
 use super::listing::{Listing, content_seed, fingerprint_of};
 use super::read::{FileEnd, ReadRow, Reading, start_reading};
 use super::reader::{DatasetKind, DatasetReader, reader_for};
-use super::tables::ingest_tables;
+use super::tables::{SOURCES, ingest_tables};
 use crate::error::Result;
 use crate::tables::{Cell, Rows};
 
@@ -221,7 +222,7 @@ impl Writing {
                 Err(reject) => {
                     push_reject(&mut self.rejects.rows, &reject, file, row, byte_offset, self.dataset);
                     self.rejects.count += 1;
-                    self.reject_sum.add(format!("{file}\n{row}\n{byte_offset}\n{}", reject.detail).as_bytes());
+                    self.reject_sum.add(format!("{file}\n{row}\n{byte_offset}\n{reject:?}").as_bytes());
                 }
             }
             for table in [&mut self.pairs, &mut self.rejects] {
@@ -245,7 +246,8 @@ impl Writing {
                 Cell::Int(Some(i64::from(pair.slice))),
             ]);
             let seed = &self.seed;
-            let sum = self.provenance_sums.entry(pair.slice).or_insert_with(|| RecordSum::seeded(&[seed, "provenance"]));
+            let sum =
+                self.provenance_sums.entry(pair.slice).or_insert_with(|| RecordSum::seeded(&[seed, "provenance"]));
             sum.add(format!("{}\n{file}\n{}\n{}\n{hash}", pair.pair_id, pair.row, pair.byte_offset).as_bytes());
             if self.provenance.rows.is_full() {
                 self.provenance.flush().await?;
@@ -254,15 +256,7 @@ impl Writing {
         Ok(())
     }
 
-    fn push_source(
-        &mut self,
-        url: &str,
-        file: &SourceFile,
-        hash: &str,
-        records: u64,
-        pairs: u64,
-        rejects: u64,
-    ) {
+    fn push_source(&mut self, url: &str, file: &SourceFile, hash: &str, records: u64, pairs: u64, rejects: u64) {
         self.sources.push(&[
             Cell::Text(Some(url)),
             Cell::Text(Some(&file.name)),
@@ -298,6 +292,17 @@ impl Writing {
             (self.rejects.finish().await?, BTreeMap::from([(0, self.reject_sum.fingerprint())])),
             (self.sources_writer.finish().await?, BTreeMap::from([(0, fingerprint)])),
         ];
+        // From here on the dataset counts as incomplete, until `sources` gets its fingerprint back as the last of the four.
+        let [.., sources_spec] = specs;
+        let mut heads = heads.clone();
+        if let Some(head) = heads.get(SOURCES) {
+            let slices = removals(head, self.dataset, &BTreeSet::new()).await?;
+            if !slices.is_empty() {
+                let mode = CommitMode::ReplaceSlices(slices);
+                let head = warehouse.commit(sources_spec, Some(head), Vec::new(), &mode, note).await?;
+                heads.insert(SOURCES.to_owned(), head);
+            }
+        }
         let mut tables = Vec::new();
         for (spec, (parts, slices)) in specs.iter().zip(written) {
             let head = heads.get(&spec.name);
@@ -321,9 +326,13 @@ async fn replace(
         Some(head) => head.fingerprints().await?,
         None => BTreeMap::new(),
     };
-    let is_changed = |slice: &i32, fingerprint: &Fingerprint| existing.get(&key_of(dataset, *slice)) != Some(fingerprint);
-    let changed: BTreeMap<i32, Fingerprint> =
-        slices.iter().filter(|(slice, print)| is_changed(slice, print)).map(|(slice, print)| (*slice, *print)).collect();
+    let is_changed =
+        |slice: &i32, fingerprint: &Fingerprint| existing.get(&key_of(dataset, *slice)) != Some(fingerprint);
+    let changed: BTreeMap<i32, Fingerprint> = slices
+        .iter()
+        .filter(|(slice, print)| is_changed(slice, print))
+        .map(|(slice, print)| (*slice, *print))
+        .collect();
     let kept: BTreeSet<String> = slices.keys().map(|slice| key_of(dataset, *slice)).collect();
     let mut commits: Vec<SliceCommit> =
         changed.iter().map(|(slice, print)| slice_commit(dataset, &slice.to_string(), Some(*print))).collect();
@@ -357,11 +366,11 @@ async fn removals(head: &Table, dataset: &str, kept: &BTreeSet<String>) -> Resul
 }
 
 fn slice_commit(dataset: &str, slice: &str, fingerprint: Option<Fingerprint>) -> SliceCommit {
-    let partition = [("dataset", dataset), ("slice", slice)].map(|(column, value)| (column.to_owned(), value.to_owned()));
+    let partition =
+        [("dataset", dataset), ("slice", slice)].map(|(column, value)| (column.to_owned(), value.to_owned()));
     SliceCommit { partition: partition.into(), fingerprint }
 }
 
 fn key_of(dataset: &str, slice: i32) -> String {
     slice_key([dataset, &slice.to_string()])
 }
-

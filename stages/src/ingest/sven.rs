@@ -194,7 +194,9 @@ fn parse_commit_link(link: &str) -> (Option<String>, Option<String>) {
     let plain = plain.split_once("://").map_or(plain, |(_, rest)| rest);
     let mut parts = plain.split('/').skip(1);
     let project = match (parts.next(), parts.next()) {
-        (Some(owner), Some(repository)) if !owner.is_empty() && !repository.is_empty() => Some(format!("{owner}/{repository}")),
+        (Some(owner), Some(repository)) if !owner.is_empty() && !repository.is_empty() => {
+            Some(format!("{owner}/{repository}"))
+        }
         _ => None,
     };
     let commit = plain.rsplit_once("/commit/").map(|(_, commit)| commit.trim_end_matches('/'));
@@ -270,6 +272,9 @@ mod tests {
     #[test]
     fn a_deeply_nested_record_is_a_reject() {
         let bomb = format!("{{\"func_src_before\":{}", "[".repeat(5000));
-        assert_eq!(read_all(bomb.as_bytes()).unwrap()[0].outcome.as_ref().unwrap_err().reason, RejectReason::InvalidJson);
+        assert_eq!(
+            read_all(bomb.as_bytes()).unwrap()[0].outcome.as_ref().unwrap_err().reason,
+            RejectReason::InvalidJson
+        );
     }
 }

@@ -21,7 +21,11 @@ pub const SOURCES: &str = "sources";
 pub fn ingest_tables() -> [TableSpec; 4] {
     [
         sliced_table(PAIRS, "A vulnerable/fixed pair, or one side alone; the split is in `splits`", pairs_columns()),
-        sliced_table(PROVENANCE, "Where a pair came from; apart from `pairs`, so that a shifted line rewrites no pair", provenance_columns()),
+        sliced_table(
+            PROVENANCE,
+            "Where a pair came from; apart from `pairs`, so that a shifted line rewrites no pair",
+            provenance_columns(),
+        ),
         sliced_table(INGEST_REJECTS, "A raw record that is not carried on, and why", rejects_columns()),
         sliced_table(SOURCES, "A raw file and what became of its records", sources_columns()),
     ]
@@ -65,7 +69,12 @@ fn rejects_columns() -> Vec<Column> {
         ("source_file", DataType::Utf8, false, "The raw file, below its source's url"),
         ("source_row", DataType::Int64, false, "The record in the file, from 0"),
         ("byte_offset", DataType::Int64, false, "The byte at which the record starts"),
-        ("reason", DataType::Utf8, false, "One of a closed set: invalid_utf8, invalid_json, not_an_object, missing_field, wrong_type, invalid_value, empty_code, too_large"),
+        (
+            "reason",
+            DataType::Utf8,
+            false,
+            "One of a closed set: invalid_utf8, invalid_json, not_an_object, missing_field, wrong_type, invalid_value, empty_code, too_large",
+        ),
         ("detail", DataType::Utf8, false, "Which field, what was found"),
         ("raw", DataType::Utf8, true, "The record as far as it can be shown"),
     ]

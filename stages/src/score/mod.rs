@@ -56,9 +56,8 @@ impl<'model> Scorer<'model> {
         let scores = score_sequences(self.model, &sequences)?;
         let samples = strings(shards, "sample_id")?;
         let datasets = strings(shards, "dataset")?;
-        let [slices, indices] = ["slice", "step_indices"].map(|name| {
-            shards.column_by_name(name).ok_or_else(|| broken(format!("the column {name} is missing")))
-        });
+        let [slices, indices] = ["slice", "step_indices"]
+            .map(|name| shards.column_by_name(name).ok_or_else(|| broken(format!("the column {name} is missing"))));
         let slices = slices?.as_primitive_opt::<Int32Type>().ok_or_else(|| broken("slice is no integer".to_owned()))?;
         let indices = indices?.as_list_opt::<i32>().ok_or_else(|| broken("step_indices is no list".to_owned()))?;
         let mut rows = Rows::new(step_scores_table().schema);
@@ -70,8 +69,12 @@ impl<'model> Scorer<'model> {
             let mut prefix = RiskPrefix::new(self.temperature);
             for row in start..end {
                 let steps = indices.value(row);
-                let steps = steps.as_primitive_opt::<Int32Type>().ok_or_else(|| broken("step_indices holds no integers".to_owned()))?;
-                for ((score, step), position) in scores[row].iter().zip(steps.values()).zip(&examples[row].step_positions) {
+                let steps = steps
+                    .as_primitive_opt::<Int32Type>()
+                    .ok_or_else(|| broken("step_indices holds no integers".to_owned()))?;
+                for ((score, step), position) in
+                    scores[row].iter().zip(steps.values()).zip(&examples[row].step_positions)
+                {
                     rows.push(&[
                         Cell::Text(Some(self.model_id)),
                         Cell::Text(Some(sample)),

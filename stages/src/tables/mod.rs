@@ -18,7 +18,12 @@ pub type Column = (&'static str, DataType, bool, &'static str);
 /// Declares a table that is replaced slice by slice; `dataset` and `slice` are added.
 pub fn sliced_table(name: &str, description: &str, mut columns: Vec<Column>) -> TableSpec {
     columns.push(("dataset", DataType::Utf8, false, "The dataset (partition)"));
-    columns.push(("slice", DataType::Int32, false, "The unit of refresh: a share of the dataset by hash of pair_id (partition)"));
+    columns.push((
+        "slice",
+        DataType::Int32,
+        false,
+        "The unit of refresh: a share of the dataset by hash of pair_id (partition)",
+    ));
     let mut spec = whole_table(name, description, columns);
     spec.partition_columns = SLICE_COLUMNS.map(str::to_owned).to_vec();
     spec
@@ -33,7 +38,10 @@ pub fn whole_table(name: &str, description: &str, columns: Vec<Column>) -> Table
         schema: Arc::new(Schema::new(fields)),
         partition_columns: Vec::new(),
         description: description.to_owned(),
-        column_comments: columns.iter().map(|(name, _, _, comment)| ((*name).to_owned(), (*comment).to_owned())).collect(),
+        column_comments: columns
+            .iter()
+            .map(|(name, _, _, comment)| ((*name).to_owned(), (*comment).to_owned()))
+            .collect(),
     }
 }
 

@@ -31,7 +31,6 @@ pub fn load_examples(batches: &[RecordBatch]) -> Result<Vec<Example>> {
     Ok(examples)
 }
 
-
 fn column<'batch>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch ArrayRef> {
     batch.column_by_name(name).ok_or_else(|| broken(format!("the column {name} is missing")))
 }

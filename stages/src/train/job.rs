@@ -1,6 +1,6 @@
 //! One training job: examples in memory, a model that is trained, a checkpoint and two tables.
 //!
-//! Reads examples handed in; writes `models/<model_id>/` (content-addressed, so that writing it twice is harmless), then `train_metrics`,
+//! Reads examples handed in; writes `checkpoints/<model_id>/` (content-addressed, so that writing it twice is harmless), then `train_metrics`,
 //! then `models`. The fingerprint of `models` says that all is complete; a concurrent reader goes by the release.
 
 use std::ops::ControlFlow;
@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use secprm_model::{
-    CheckpointFiles, Example, HeadInit, Qwen2Config, StepMetrics, StepModel, StepTokenizer, TrainConfig, TrainSummary, train,
+    CheckpointFiles, Example, HeadInit, Qwen2Config, StepMetrics, StepModel, StepTokenizer, TrainConfig, TrainSummary,
+    train,
 };
 use secprm_storage::{CommitMode, CommitNote, Fingerprint, Table, TableSpec, Warehouse};
 
@@ -92,7 +93,7 @@ pub async fn run_training(
         return Err(StageError::Interrupted);
     }
     let model_id = outcome.files.model_id();
-    let url = format!("models/{model_id}");
+    let url = format!("checkpoints/{model_id}");
     for (name, content) in outcome.files.files {
         warehouse.put_atomic(&format!("{url}/{name}"), content.into()).await?;
     }
