@@ -116,7 +116,7 @@ impl Progress {
 }
 
 fn is_tenth(step: u64, steps: u64) -> bool {
-    step + 1 == steps || step % (steps / 10).max(1) == 0
+    step + 1 == steps || step.is_multiple_of((steps / 10).max(1))
 }
 
 /// A closed stderr is no reason to end a run.

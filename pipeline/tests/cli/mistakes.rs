@@ -125,8 +125,8 @@ fn a_source_without_files_of_its_dataset_says_what_was_looked_for() {
     exit 2
     --- stdout
     --- stderr
-    ✗ ingest             source notes of dataset sven: none of its 1 files is one of {train,val}/cwe-*.jsonl
-    error: stage ingest: source notes of dataset sven: none of its 1 files is one of {train,val}/cwe-*.jsonl
+    ✗ ingest             source notes of dataset sven: no file is one of {train,val}/cwe-*.jsonl (it holds 1)
+    error: stage ingest: source notes of dataset sven: no file is one of {train,val}/cwe-*.jsonl (it holds 1)
     hint: check `dataset` and `url` of this [[source]]
     ");
 }
@@ -242,7 +242,7 @@ fn init_does_not_overwrite() {
     exit 0
     --- stdout
     --- stderr
-    wrote fresh/secprm.toml; next: `secprm plan`, then `secprm run`
+    wrote fresh/secprm.toml; next: `cd fresh`, `secprm plan`, then `secprm run`
     ");
     assert_snapshot!(project.transcript(&["init", "fresh"]), @"
     exit 2

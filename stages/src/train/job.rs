@@ -37,6 +37,9 @@ pub enum ModelStart {
     },
 }
 
+/// Hears of each step, and may end training.
+pub type Observer = Box<dyn FnMut(&StepMetrics) -> ControlFlow<()> + Send>;
+
 /// Everything a training job needs.
 pub struct TrainingJob {
     /// The examples of the training split.
@@ -50,7 +53,7 @@ pub struct TrainingJob {
     /// The label mode of the examples.
     pub label_mode: String,
     /// Called after each step; breaking ends training without a checkpoint.
-    pub observer: Box<dyn FnMut(&StepMetrics) -> ControlFlow<()> + Send>,
+    pub observer: Observer,
 }
 
 /// What came out of a training job.
