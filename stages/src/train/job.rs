@@ -79,7 +79,7 @@ struct Outcome {
 /// to record.
 ///
 /// # Errors
-/// As [`secprm_model::train`]; nothing is committed then.
+/// As [`secprm_model::train()`]; nothing is committed then.
 pub async fn run_training(
     warehouse: &Warehouse,
     job: TrainingJob,
