@@ -6,7 +6,7 @@ use std::sync::Arc;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use secprm_stages::ingest::DatasetKind;
+use secprm_stages::ingest::{DatasetKind, Source};
 use secprm_storage::Location;
 
 use crate::config::Project;
@@ -43,12 +43,12 @@ const SVEN: [(&str, &[u8]); 18] = samples!(
     "val/cwe-787.jsonl",
 );
 
-/// Returns each configured dataset's sources as (url, location).
+/// Returns each configured dataset's sources.
 ///
 /// # Errors
 /// Of kind usage: a url that is no location, an unknown embedded dataset.
-pub async fn locations(project: &Project) -> Result<BTreeMap<DatasetKind, Vec<(String, Location)>>> {
-    let mut datasets: BTreeMap<DatasetKind, Vec<(String, Location)>> = BTreeMap::new();
+pub async fn locations(project: &Project) -> Result<BTreeMap<DatasetKind, Vec<Source>>> {
+    let mut datasets: BTreeMap<DatasetKind, Vec<Source>> = BTreeMap::new();
     for source in &project.config.source {
         let location = match source.url.strip_prefix(SAMPLES) {
             Some(name) => embedded(name).await?,
@@ -57,7 +57,9 @@ pub async fn locations(project: &Project) -> Result<BTreeMap<DatasetKind, Vec<(S
                     .hint("`url` of a [[source]] is a file, folder or glob: a path or an object-store URL")
             })?,
         };
-        datasets.entry(source.dataset).or_default().push((secprm_storage::redact(&source.url), location));
+        let url = secprm_storage::redact(&source.url);
+        let granularities = source.granularity.clone();
+        datasets.entry(source.dataset).or_default().push(Source { url, location, granularities });
     }
     Ok(datasets)
 }

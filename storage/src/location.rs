@@ -49,13 +49,14 @@ pub struct SourceFile {
 }
 
 impl Location {
-    /// Parses a path, relative to `base_dir` unless absolute, or a `file://` or `memory://` URL.
+    /// Parses a path, relative to `base_dir` unless absolute, or a URL of an object store: `file://`, `memory://`, `s3://`, `gs://`,
+    /// `az://`, `abfss://`, `http://` and their kin.
     ///
-    /// Each `memory://` location is a store of its own.
+    /// Credentials, endpoints and regions come from the stores' standard environment variables (`AWS_…`, `GOOGLE_…`, `AZURE_…`). Each
+    /// `memory://` location is a store of its own.
     ///
     /// # Errors
-    /// [`StorageError::Invalid`] for an empty text, and a scheme
-    /// that this build does not know.
+    /// [`StorageError::Invalid`] for an empty text, an unknown scheme, and a store that cannot be set up from the environment.
     pub fn parse(text: &str, base_dir: &FilePath) -> Result<Self> {
         let invalid = |problem: &str| StorageError::invalid("location", text, problem);
         if text.trim().is_empty() {
@@ -76,11 +77,31 @@ impl Location {
                 let path = Path::from_url_path(url.path()).map_err(|e| invalid(&e.to_string()))?;
                 Ok(Self::of(text, url, Arc::new(InMemory::new()), path))
             }
-            "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" | "http" | "https" => Err(invalid(&format!(
-                "{scheme}:// is not built into this program; use a local path, file:// or memory://"
+            "s3" | "s3a" | "gs" | "az" | "azure" | "adl" | "abfs" | "abfss" | "http" | "https" => Self::remote(text),
+            _ => Err(invalid(&format!(
+                "{scheme}:// is no known scheme; use a path, file://, s3://, gs://, az://, abfss:// or https://"
             ))),
-            _ => Err(invalid(&format!("{scheme}:// is no known scheme; use a local path, file:// or memory://"))),
         }
+    }
+
+    fn remote(text: &str) -> Result<Self> {
+        let invalid = |problem: String| StorageError::invalid("location", text, problem);
+        let (folder, pattern) = match glob::is_pattern(text) {
+            true => glob::split_pattern(text),
+            false => (text, ""),
+        };
+        let url = Url::parse(folder).map_err(|error| invalid(error.to_string()))?;
+        let is_of_a_store = |name: &String| ["aws_", "google_", "azure_"].iter().any(|start| name.starts_with(start));
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok()?.to_ascii_lowercase(), value.into_string().ok()?))
+            })
+            .filter(|(name, _)| is_of_a_store(name));
+        let (store, path) = object_store::parse_url_opts(&url, variables)
+            .map_err(|error| StorageError::store("open", redact(text), error))?;
+        let mut location = Self::of(text, url, Arc::from(store), path);
+        location.pattern = (!pattern.is_empty()).then(|| pattern.to_owned());
+        Ok(location)
     }
 
     /// Names a folder or file of a store that the caller has, under a text for people, for example `samples:sven`.

@@ -54,6 +54,11 @@ impl Warehouse {
         if crate::glob::is_pattern(text) {
             return Err(invalid("it is a pattern; name one folder"));
         }
+        if location.url().scheme() != "file" {
+            return Err(invalid(
+                "a warehouse in an object store is not built yet; name a folder (sources may be anywhere)",
+            ));
+        }
         let mut url = location.url().clone();
         if let Some(folder) = location.local_path() {
             let folder =

@@ -165,10 +165,12 @@ async fn sources_are_listed_by_folder_file_and_pattern() {
 fn unusable_locations_are_named_without_their_secrets() {
     let error = |text: &str| Location::parse(text, Path::new("/")).unwrap_err();
     assert_eq!(
-        error("s3://key:secret@bucket/x?token=secret").to_string(),
-        "cannot use location `s3://bucket/x`: s3:// is not built into this program; \
-         use a local path, file:// or memory://"
+        error("ftp://key:secret@bucket/x?token=secret").to_string(),
+        "cannot use location `ftp://bucket/x`: ftp:// is no known scheme; \
+         use a path, file://, s3://, gs://, az://, abfss:// or https://"
     );
+    let secret = "s3://key:secret@bucket/x/*.jsonl";
+    assert!(!format!("{:?}", Location::parse(secret, Path::new("/"))).contains("secret"));
     assert!(error("ftp://h/x").to_string().contains("ftp:// is no known scheme"));
     assert_eq!(error(" ").kind(), ErrorKind::Configuration);
     assert!(Warehouse::open("s3://bucket/x", Path::new("/")).is_err());

@@ -86,6 +86,12 @@ fn validate(config: &Config) -> Result<()> {
             "add one: dataset = \"sven\" and url = \"path/to/sven\"",
         );
     }
+    if let Some(source) = config.source.iter().find(|source| source.granularity.is_empty()) {
+        return complaint(
+            format!("granularity of the [[source]] {} is empty", source.url),
+            "list at least one of function, file, repository, or leave the key out",
+        );
+    }
     if config.label.modes.is_empty() {
         return complaint("[label] modes is empty".to_owned(), "list at least one of natural, paper, paper_cleaned");
     }

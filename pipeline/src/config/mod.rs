@@ -12,7 +12,7 @@ pub use train::{ModelConfig, TrainSection, When};
 use std::collections::BTreeMap;
 
 use secprm_model::{Aggregation, Tie};
-use secprm_stages::ingest::DatasetKind;
+use secprm_stages::ingest::{DatasetKind, Granularity};
 use secprm_stages::label::LabelMode;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,13 @@ pub struct SourceConfig {
     pub dataset: DatasetKind,
     /// File, folder or glob; a path relative to the configuration file, or an object-store URL.
     pub url: String,
+    /// What pairs are made of, where the dataset offers several: ReposVul and PreciseBugs.
+    #[serde(default = "every_granularity")]
+    pub granularity: Vec<Granularity>,
+}
+
+fn every_granularity() -> Vec<Granularity> {
+    Granularity::ALL.to_vec()
 }
 
 /// `[label]`.

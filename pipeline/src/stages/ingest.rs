@@ -6,10 +6,10 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use async_trait::async_trait;
 use secprm_stages::ingest::{
-    DatasetKind, IngestOptions, KnownFile, KnownFiles, Listing, SOURCES, dataset_fingerprint, ingest_dataset,
+    DatasetKind, IngestOptions, KnownFile, KnownFiles, Listing, SOURCES, Source, dataset_fingerprint, ingest_dataset,
     ingest_tables, list_dataset, reader_for, remove_dataset,
 };
-use secprm_storage::{Location, Table, slice_key};
+use secprm_storage::{Table, slice_key};
 
 use crate::catalog::Rows;
 use crate::config::Project;
@@ -20,16 +20,16 @@ use crate::stage::{Assessment, Declaration, Stage, World};
 /// Reads raw datasets.
 pub struct IngestStage {
     declaration: Declaration,
-    locations: BTreeMap<DatasetKind, Vec<(String, Location)>>,
+    sources: BTreeMap<DatasetKind, Vec<Source>>,
     options: IngestOptions,
 }
 
 impl IngestStage {
     /// Makes the stage of a project's sources.
-    pub fn new(project: &Project, locations: BTreeMap<DatasetKind, Vec<(String, Location)>>) -> Self {
+    pub fn new(project: &Project, sources: BTreeMap<DatasetKind, Vec<Source>>) -> Self {
         let limits = &project.config.limits;
         let mut inputs = BTreeMap::new();
-        for kind in locations.keys() {
+        for kind in sources.keys() {
             inputs.insert(format!("reader {kind}"), reader_for(*kind).version().to_string());
         }
         inputs.insert("[limits] max_record_bytes".to_owned(), limits.max_record_bytes.to_string());
@@ -43,7 +43,7 @@ impl IngestStage {
                 inputs,
                 manual: false,
             },
-            locations,
+            sources,
             options: IngestOptions {
                 max_record_bytes: limits.max_record_bytes,
                 slice_bytes: (limits.slice_mib as u64) << 20,
@@ -53,7 +53,7 @@ impl IngestStage {
     }
 
     async fn list(&self, kind: DatasetKind) -> Result<Vec<Listing>> {
-        let sources = self.locations.get(&kind).map_or(&[][..], Vec::as_slice);
+        let sources = self.sources.get(&kind).map_or(&[][..], Vec::as_slice);
         Ok(list_dataset(kind, sources).await?)
     }
 }
@@ -71,7 +71,7 @@ impl Stage for IngestStage {
             None => BTreeMap::new(),
         };
         let mut assessment = Assessment { inputs: self.declaration.inputs.clone(), ..Assessment::default() };
-        for kind in self.locations.keys() {
+        for kind in self.sources.keys() {
             let listings = self.list(*kind).await?;
             let fingerprint = dataset_fingerprint(*kind, &listings, &known, &self.options).await?;
             for listing in &listings {
@@ -93,7 +93,7 @@ impl Stage for IngestStage {
 
     async fn run(&self, world: &World, work: &Assessment) -> Result<Vec<Table>> {
         let note = world.note("ingest");
-        for kind in self.locations.keys().filter(|kind| work.stale.contains_key(kind.as_str())) {
+        for kind in self.sources.keys().filter(|kind| work.stale.contains_key(kind.as_str())) {
             let listings = self.list(*kind).await?;
             let ingested =
                 ingest_dataset(&world.warehouse, *kind, &listings, &self.options, &world.heads(), &note).await?;

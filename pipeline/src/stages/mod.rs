@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use secprm_stages::ingest::DatasetKind;
-use secprm_storage::Location;
+use secprm_stages::ingest::{DatasetKind, Source};
 
 use crate::checks::verify_severities;
 use crate::config::Project;
@@ -26,12 +25,8 @@ pub use tokenizer::{load_tokenizer, load_tokenizer_of};
 ///
 /// # Errors
 /// Of kind usage: settings that make no sense, files that cannot be read, relations that do not fit together.
-pub fn build_dag(
-    project: &Project,
-    library: &Library,
-    locations: BTreeMap<DatasetKind, Vec<(String, Location)>>,
-) -> Result<Dag> {
-    let mut stages: Vec<Arc<dyn Stage>> = vec![Arc::new(ingest::IngestStage::new(project, locations))];
+pub fn build_dag(project: &Project, library: &Library, sources: BTreeMap<DatasetKind, Vec<Source>>) -> Result<Dag> {
+    let mut stages: Vec<Arc<dyn Stage>> = vec![Arc::new(ingest::IngestStage::new(project, sources))];
     for relation in library.of_kind(RelationKind::Table) {
         stages.push(Arc::new(relation::RelationStage::new(relation.clone(), library)));
     }

@@ -1,13 +1,14 @@
 //! Pairs and rejects as rows of their tables.
 
 use super::read::ReadPair;
-use super::record::Reject;
+use super::record::{PairFile, Reject};
 use crate::label::CodeDifference;
 use crate::tables::{Cell, Rows};
 
 /// Appends a pair to a batch of `pairs`.
 pub fn push_pair(rows: &mut Rows, read: &ReadPair, pair_id: &str, dataset: &str, slice: i32) {
     let pair = &read.pair;
+    let files: Vec<Vec<Cell<'_>>> = pair.files.iter().map(file_cells).collect();
     rows.push(&[
         Cell::Text(Some(pair_id)),
         Cell::Text(Some(pair.subset.as_str())),
@@ -19,15 +20,27 @@ pub fn push_pair(rows: &mut Rows, read: &ReadPair, pair_id: &str, dataset: &str,
         Cell::Text(pair.project.as_deref()),
         Cell::Text(pair.commit_id.as_deref()),
         Cell::Int(pair.committed_at),
+        Cell::Int(pair.published_at),
         Cell::Text(pair.file_path.as_deref()),
         Cell::Text(pair.function_name.as_deref()),
         Cell::Text(pair.vulnerable_code.as_deref()),
         Cell::Text(pair.secure_code.as_deref()),
+        Cell::StructList(&files),
+        Cell::IntList(&pair.expert_lines),
         Cell::Text(read.difference.map(CodeDifference::as_str)),
         Cell::Text(Some(&read.code_hash)),
         Cell::Text(Some(dataset)),
         Cell::Int(Some(i64::from(slice))),
     ]);
+}
+
+fn file_cells(file: &PairFile) -> Vec<Cell<'_>> {
+    vec![
+        Cell::Text(Some(&file.path)),
+        Cell::Text(Some(file.language.as_str())),
+        Cell::Int(Some(file.vulnerable_end as i64)),
+        Cell::Int(Some(file.secure_end as i64)),
+    ]
 }
 
 /// Appends a record to a batch of `ingest_rejects`.

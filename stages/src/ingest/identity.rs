@@ -38,6 +38,13 @@ impl ContentKey {
         text(pair.function_name.as_deref());
         text(pair.vulnerable_code.as_deref());
         text(pair.secure_code.as_deref());
+        text(pair.published_at.map(|time| time.to_string()).as_deref());
+        for file in &pair.files {
+            text(Some(&format!("{} {} {}", file.path, file.vulnerable_end, file.secure_end)));
+        }
+        for line in &pair.expert_lines {
+            text(Some(&line.to_string()));
+        }
         ContentKey(first_128(&hasher))
     }
 }
@@ -68,17 +75,26 @@ pub struct PairIds {
 }
 
 impl PairIds {
-    /// Returns the identifier of the next pair with this content, and its 64-bit hash that decides the slice.
-    pub fn next_id(&mut self, dataset: &str, key: ContentKey) -> (String, u64) {
+    /// Returns the identifier of the next pair with this content.
+    pub fn next_id(&mut self, dataset: &str, key: ContentKey) -> u128 {
         let count = self.seen.entry(key).or_insert(0);
         let mut hasher = blake3::Hasher::new();
         hasher.update(dataset.as_bytes());
         hasher.update(&key.0.to_be_bytes());
         hasher.update(&count.to_be_bytes());
         *count += 1;
-        let id = first_128(&hasher);
-        (format!("{id:032x}"), (id >> 64) as u64)
+        first_128(&hasher)
     }
+}
+
+/// Writes an identifier as tables hold it: 32 hexadecimal digits.
+pub fn id_text(id: u128) -> String {
+    format!("{id:032x}")
+}
+
+/// Returns the slice an identifier belongs to.
+pub fn slice_of(id: u128, slices: u32) -> i32 {
+    ((id >> 64) as u64 % u64::from(slices.max(1))) as i32
 }
 
 /// Number of slices for a dataset of `bytes` raw bytes when a slice aims at `slice_bytes`: a power of two, so that growth moves
@@ -128,9 +144,9 @@ mod tests {
     fn equal_records_get_different_ids_that_do_not_depend_on_order() {
         let (first, second) = (ContentKey(1), ContentKey(2));
         let mut forward = PairIds::default();
-        let mut ids_forward = [first, first, second].map(|key| forward.next_id("sven", key).0).to_vec();
+        let mut ids_forward = [first, first, second].map(|key| forward.next_id("sven", key)).to_vec();
         let mut backward = PairIds::default();
-        let mut ids_backward = [second, first, first].map(|key| backward.next_id("sven", key).0).to_vec();
+        let mut ids_backward = [second, first, first].map(|key| backward.next_id("sven", key)).to_vec();
         ids_forward.sort();
         ids_backward.sort();
         assert_eq!(ids_forward, ids_backward);

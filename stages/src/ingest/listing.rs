@@ -4,12 +4,25 @@ use std::collections::BTreeMap;
 
 use secprm_storage::{Fingerprint, Location, SourceFile};
 
+use super::compression::logical_name;
 use super::identity::RecordSum;
-use super::open::{finish_hash, open};
+use super::open::hash_of;
 use super::reader::{DatasetKind, reader_for};
+use super::record::Granularity;
 use super::run::IngestOptions;
 use crate::error::{Result, StageError};
 use crate::label::DIFFERENCE_VERSION;
+
+/// One `[[source]]` of a dataset.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The url as configured, without credentials.
+    pub url: String,
+    /// Where it is.
+    pub location: Location,
+    /// The granularities that pairs are made of, where the dataset has several.
+    pub granularities: Vec<Granularity>,
+}
 
 /// The files of one `[[source]]` that belong to its dataset.
 #[derive(Debug, Clone)]
@@ -18,8 +31,18 @@ pub struct Listing {
     pub url: String,
     /// Where it is.
     pub location: Location,
+    /// The granularities that pairs are made of.
+    pub granularities: Vec<Granularity>,
     /// Its files, by name.
     pub files: Vec<SourceFile>,
+}
+
+impl Listing {
+    /// What rows depend on beside the files: the url, and which granularities are wanted.
+    pub(super) fn key(&self) -> String {
+        let names: Vec<&str> = self.granularities.iter().map(|granularity| granularity.as_str()).collect();
+        format!("{}\n{}", self.url, names.join(","))
+    }
 }
 
 /// What an earlier run found out about a file.
@@ -42,10 +65,10 @@ pub type KnownFiles = BTreeMap<(String, String), KnownFile>;
 ///
 /// # Errors
 /// [`StageError::Source`] if a source does not exist, cannot be read, or holds no file of the dataset.
-pub async fn list_dataset(kind: DatasetKind, sources: &[(String, Location)]) -> Result<Vec<Listing>> {
+pub async fn list_dataset(kind: DatasetKind, sources: &[Source]) -> Result<Vec<Listing>> {
     let reader = reader_for(kind);
     let mut listings = Vec::new();
-    for (url, location) in sources {
+    for Source { url, location, granularities } in sources {
         let listed = location.list().await.map_err(|error| {
             let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
             StageError::Source {
@@ -54,7 +77,8 @@ pub async fn list_dataset(kind: DatasetKind, sources: &[(String, Location)]) -> 
             }
         })?;
         let seen = listed.len();
-        let mut files: Vec<SourceFile> = listed.into_iter().filter(|file| reader.accepts(&file.name)).collect();
+        let mut files: Vec<SourceFile> =
+            listed.into_iter().filter(|file| reader.accepts(logical_name(&file.name))).collect();
         if files.is_empty() {
             return Err(StageError::Source {
                 message: format!(
@@ -65,7 +89,8 @@ pub async fn list_dataset(kind: DatasetKind, sources: &[(String, Location)]) -> 
             });
         }
         files.sort_by(|left, right| left.name.cmp(&right.name));
-        listings.push(Listing { url: url.clone(), location: location.clone(), files });
+        let granularities = granularities.clone();
+        listings.push(Listing { url: url.clone(), location: location.clone(), granularities, files });
     }
     Ok(listings)
 }
@@ -89,9 +114,9 @@ pub async fn dataset_fingerprint(
             let earlier = known.get(&(listing.url.clone(), file.name.clone()));
             let hash = match earlier.filter(|earlier| is_untouched(earlier, file)) {
                 Some(earlier) => earlier.hash.clone(),
-                None => hash_file(&listing.location, file).await?,
+                None => hash_of(&listing.location, file).await?,
             };
-            hashes.push((listing.url.clone(), file.name.clone(), hash));
+            hashes.push((listing.key(), file.name.clone(), hash));
         }
     }
     Ok(fingerprint_of(kind, &hashes, options))
@@ -122,14 +147,4 @@ pub(super) fn content_seed(kind: DatasetKind, options: &IngestOptions) -> String
 
 fn is_untouched(earlier: &KnownFile, file: &SourceFile) -> bool {
     earlier.size == file.size && earlier.modified_micros == file.last_modified_micros && earlier.e_tag == file.e_tag
-}
-
-async fn hash_file(location: &Location, file: &SourceFile) -> Result<String> {
-    let input = open(location, file).await?;
-    let name = location.display(file);
-    tokio::task::spawn_blocking(move || {
-        let unreadable = |source| StageError::Read { file: name.clone(), source };
-        finish_hash(input).map_err(unreadable)
-    })
-    .await?
 }

@@ -3,21 +3,29 @@
 //! A [`DatasetReader`] turns one raw file into pairs and rejects, record by record; everything else (identifiers, slices, batches,
 //! tables) is the same for all datasets.
 
+mod bigvul;
 mod columns;
+mod compression;
 mod identity;
+mod json_records;
 mod jsonl;
 mod listing;
 mod open;
+mod precisebugs;
+mod primevul;
+mod random_access;
 mod read;
 mod reader;
 mod record;
+mod reposvul;
 mod run;
 mod sven;
 mod tables;
 
 pub use identity::slice_count;
-pub use listing::{KnownFile, KnownFiles, Listing, dataset_fingerprint, list_dataset};
-pub use reader::{DatasetKind, DatasetReader, FileContext, Sink, reader_for};
-pub use record::{Granularity, Located, Pair, Reject, RejectReason, Subset};
+pub use listing::{KnownFile, KnownFiles, Listing, Source, dataset_fingerprint, list_dataset};
+pub use random_access::RandomAccess;
+pub use reader::{Access, DatasetKind, DatasetReader, FileContext, RawInput, Sink, reader_for};
+pub use record::{Granularity, Located, Pair, PairFile, Reject, RejectReason, Subset};
 pub use run::{IngestOptions, Ingested, ingest_dataset, remove_dataset};
 pub use tables::{INGEST_REJECTS, PAIRS, PROVENANCE, SOURCES, ingest_tables};

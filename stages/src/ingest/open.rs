@@ -1,4 +1,4 @@
-//! Opens a source file as a blocking reader that hashes what passes through it.
+//! Opens a source file for blocking reads, and hashes what it holds.
 
 use std::io::{self, BufReader, Read};
 
@@ -6,13 +6,16 @@ use object_store::{GetResultPayload, ObjectStoreExt};
 use secprm_storage::{Location, SourceFile};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
+use super::compression::Decompressed;
+use super::random_access::RandomAccess;
+use super::reader::{Access, RawInput};
 use crate::error::{Result, StageError};
 
 /// Bytes read from the store at once.
 const READ_BUFFER: usize = 1 << 20;
 
 /// A reader that hashes every byte it hands out.
-pub struct Hashed<R> {
+struct Hashed<R> {
     inner: R,
     hasher: blake3::Hasher,
 }
@@ -25,13 +28,57 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// A source file, open for reading in bounded memory.
-pub type OpenFile = BufReader<Hashed<Box<dyn Read + Send>>>;
+type RawStream = BufReader<Hashed<Box<dyn Read + Send>>>;
 
-/// Opens a file of a source: a local file directly, any other as a stream bridged to blocking reads.
+/// A source file, open for reading in bounded memory.
+pub enum Opened {
+    /// From first to last; hashed on the way.
+    Stream(Decompressed<RawStream>),
+    /// At any place; the stream beside it is read for the hash.
+    Random(RandomAccess, RawStream),
+}
+
+impl Opened {
+    /// What a reader reads.
+    pub fn input(&mut self) -> RawInput<'_> {
+        match self {
+            Opened::Stream(stream) => RawInput::Stream(stream.reader()),
+            Opened::Random(file, _) => RawInput::Random(file),
+        }
+    }
+
+    /// Reads what is left of the file and returns the hash of its raw bytes as 64 hexadecimal digits.
+    pub fn finish(self) -> io::Result<String> {
+        finish_hash(match self {
+            Opened::Stream(stream) => stream.into_inner(),
+            Opened::Random(_, stream) => stream,
+        })
+    }
+}
+
+/// Opens a file of a source: a local file directly, any other through its object store, bridged to blocking reads.
 ///
-/// Call it inside of a Tokio runtime and read it on a blocking thread.
-pub async fn open(location: &Location, file: &SourceFile) -> Result<OpenFile> {
+/// Call it inside of a Tokio runtime and read on a blocking thread.
+pub async fn open(location: &Location, file: &SourceFile, access: Access) -> Result<Opened> {
+    let raw = open_raw(location, file).await?;
+    Ok(match access {
+        Access::Stream => {
+            let unreadable = |source| StageError::Read { file: location.display(file), source };
+            Opened::Stream(Decompressed::new(&file.name, raw).map_err(unreadable)?)
+        }
+        Access::Random => Opened::Random(RandomAccess::open(location, file).await?, raw),
+    })
+}
+
+/// Returns the hash of a file's raw bytes as 64 hexadecimal digits.
+pub async fn hash_of(location: &Location, file: &SourceFile) -> Result<String> {
+    let raw = open_raw(location, file).await?;
+    let name = location.display(file);
+    tokio::task::spawn_blocking(move || finish_hash(raw).map_err(|source| StageError::Read { file: name, source }))
+        .await?
+}
+
+async fn open_raw(location: &Location, file: &SourceFile) -> Result<RawStream> {
     let found = location
         .store()
         .get(&file.path)
@@ -48,8 +95,7 @@ pub async fn open(location: &Location, file: &SourceFile) -> Result<OpenFile> {
     Ok(BufReader::with_capacity(READ_BUFFER, hashed))
 }
 
-/// Reads what is left of a file and returns the hash of the whole as 64 hexadecimal digits.
-pub fn finish_hash(mut file: OpenFile) -> io::Result<String> {
-    io::copy(&mut file, &mut io::sink())?;
-    Ok(file.into_inner().hasher.finalize().to_hex().to_string())
+fn finish_hash(mut raw: RawStream) -> io::Result<String> {
+    io::copy(&mut raw, &mut io::sink())?;
+    Ok(raw.into_inner().hasher.finalize().to_hex().to_string())
 }

@@ -6,10 +6,11 @@ use secprm_storage::{Location, SourceFile};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::compression::logical_name;
 use super::identity::{ContentKey, code_hash};
-use super::open::{finish_hash, open};
+use super::open::{Opened, open};
 use super::reader::{DatasetReader, FileContext};
-use super::record::{Located, Pair, Reject};
+use super::record::{Granularity, Located, Pair, Reject};
 use crate::error::{Result, StageError};
 use crate::label::{CodeDifference, code_difference};
 
@@ -30,8 +31,10 @@ pub struct ReadPair {
 
 /// One raw record, read.
 pub struct ReadRow {
-    /// The record in the file, from 0.
+    /// The (first) record in the file, from 0.
     pub row: u64,
+    /// How many records, `row` the first of them.
+    pub records: u32,
     /// The byte at which it starts.
     pub byte_offset: u64,
     /// What became of it.
@@ -60,14 +63,15 @@ pub async fn start_reading(
     location: Location,
     file: SourceFile,
     max_record_bytes: usize,
+    granularities: Vec<Granularity>,
 ) -> Result<Reading> {
-    let mut input = open(&location, &file).await?;
+    let mut opened = open(&location, &file, reader.access(logical_name(&file.name))).await?;
     let (sender, rows) = mpsc::channel(2);
-    let context = FileContext { path: file.name.clone(), max_record_bytes };
+    let context = FileContext { path: logical_name(&file.name).to_owned(), max_record_bytes, granularities };
     let end = tokio::task::spawn_blocking(move || {
         let mut chunk = Vec::new();
         let mut chunk_bytes = 0;
-        let records = reader.read(&context, &mut input, &mut |located| {
+        let records = reader.read(&context, opened.input(), &mut |located| {
             let (row, bytes) = read_row(located);
             chunk.push(row);
             chunk_bytes += bytes;
@@ -78,7 +82,7 @@ pub async fn start_reading(
             Ok(())
         })?;
         send(&sender, chunk, &context.path)?;
-        let hash = finish_hash(input).map_err(|source| StageError::Read { file: context.path, source })?;
+        let hash = opened.finish().map_err(|source| StageError::Read { file: context.path, source })?;
         Ok(FileEnd { records, hash })
     });
     Ok(Reading { rows, end })
@@ -93,16 +97,13 @@ fn send(sender: &mpsc::Sender<Vec<ReadRow>>, chunk: Vec<ReadRow>, file: &str) ->
 }
 
 fn read_row(located: Located) -> (ReadRow, usize) {
-    let Located { row, byte_offset, outcome } = located;
+    let Located { row, records, byte_offset, outcome } = located;
     let mut bytes = 64;
     let outcome = match outcome {
         Ok(pair) => {
             let key = ContentKey::of(&pair);
             let code_hash = code_hash(&pair);
-            let difference = match (&pair.vulnerable_code, &pair.secure_code) {
-                (Some(vulnerable), Some(secure)) => Some(code_difference(vulnerable, secure, pair.language)),
-                _ => None,
-            };
+            let difference = difference_of(&pair);
             bytes += [&pair.vulnerable_code, &pair.secure_code].into_iter().flatten().map(String::len).sum::<usize>();
             Ok(ReadPair { pair, key, code_hash, difference })
         }
@@ -111,5 +112,18 @@ fn read_row(located: Located) -> (ReadRow, usize) {
             Err(reject)
         }
     };
-    (ReadRow { row, byte_offset, outcome }, bytes)
+    (ReadRow { row, records, byte_offset, outcome }, bytes)
+}
+
+/// How a pair's versions differ: in the strongest way in which any of its files does.
+fn difference_of(pair: &Pair) -> Option<CodeDifference> {
+    let (vulnerable, secure) = (pair.vulnerable_code.as_deref()?, pair.secure_code.as_deref()?);
+    let (mut from, mut secure_from) = (0, 0);
+    let differences = pair.files.iter().map(|file| {
+        let before = vulnerable.get(from..file.vulnerable_end).unwrap_or("");
+        let after = secure.get(secure_from..file.secure_end).unwrap_or("");
+        (from, secure_from) = (file.vulnerable_end, file.secure_end);
+        code_difference(before, after, file.language)
+    });
+    differences.max().or_else(|| Some(code_difference(vulnerable, secure, pair.language)))
 }

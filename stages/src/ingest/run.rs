@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use secprm_storage::{
-    CommitMode, CommitNote, Fingerprint, Location, Part, PartWriter, SliceCommit, SourceFile, Table, TableSpec,
-    Warehouse, slice_key,
+    CommitMode, CommitNote, Fingerprint, Part, PartWriter, SliceCommit, SourceFile, Table, TableSpec, Warehouse,
+    slice_key,
 };
 
 use super::columns::{push_pair, push_reject};
-use super::identity::{PairIds, RecordSum, slice_count};
+use super::identity::{PairIds, RecordSum, id_text, slice_count, slice_of};
 use super::listing::{Listing, content_seed, fingerprint_of};
 use super::read::{FileEnd, ReadRow, Reading, start_reading};
 use super::reader::{DatasetKind, DatasetReader, reader_for};
@@ -66,27 +66,36 @@ pub async fn ingest_dataset(
     let specs = ingest_tables();
     let mut writing = Writing::start(warehouse, &specs, kind, listings, options)?;
     let reader: Arc<dyn DatasetReader> = reader_for(kind).into();
-    let mut readings = futures::stream::iter(every_file(listings).into_iter().map(|(url, location, file)| {
-        let started = start_reading(reader.clone(), location, file.clone(), options.max_record_bytes);
-        async move { started.await.map(|reading| (url, file, reading)) }
+    let mut readings = futures::stream::iter(every_file(listings).into_iter().map(|(listing, file)| {
+        let (location, granularities) = (listing.location.clone(), listing.granularities.clone());
+        let started = start_reading(reader.clone(), location, file.clone(), options.max_record_bytes, granularities);
+        async move { started.await.map(|reading| (listing, file, reading)) }
     }))
     .buffered(options.threads.max(1));
     let mut hashes = Vec::new();
     let mut bytes = 0;
     while let Some(started) = readings.next().await {
-        let (url, file, Reading { mut rows, end }) = started?;
+        let (listing, file, Reading { mut rows, end }) = started?;
         let counts_before = writing.counts();
         let mut pending = Vec::new();
+        let mut accounted = Accounted::default();
         while let Some(chunk) = rows.recv().await {
+            chunk.iter().for_each(|row| accounted.add(row));
             writing.take_chunk(chunk, &file.name, &mut pending).await?;
         }
         let FileEnd { records, hash } = end.await??;
         writing.write_provenance(&pending, &file.name, &hash).await?;
         let counts = writing.counts();
-        writing.push_source(&url, &file, &hash, records, counts.0 - counts_before.0, counts.1 - counts_before.1);
+        let became = Became {
+            records,
+            accounted: accounted.records,
+            pairs: counts.0 - counts_before.0,
+            rejects: counts.1 - counts_before.1,
+        };
+        writing.push_source(&listing.url, file, &hash, &became);
         writing.records += records;
         bytes += file.size;
-        hashes.push((url, file.name, hash));
+        hashes.push((listing.key(), file.name.clone(), hash));
     }
     drop(readings);
     let fingerprint = fingerprint_of(kind, &hashes, options);
@@ -95,14 +104,8 @@ pub async fn ingest_dataset(
     Ok(Ingested { tables, records, pairs, rejects, bytes })
 }
 
-fn every_file(listings: &[Listing]) -> Vec<(String, Location, SourceFile)> {
-    let mut files = Vec::new();
-    for listing in listings {
-        for file in &listing.files {
-            files.push((listing.url.clone(), listing.location.clone(), file.clone()));
-        }
-    }
-    files
+fn every_file(listings: &[Listing]) -> Vec<(&Listing, &SourceFile)> {
+    listings.iter().flat_map(|listing| listing.files.iter().map(move |file| (listing, file))).collect()
 }
 
 /// Takes a dataset that is no longer configured out of the ingest tables.
@@ -166,9 +169,35 @@ impl TableRows {
     }
 }
 
-/// A pair whose provenance waits for the hash of its file.
+/// What became of a file's records.
+struct Became {
+    records: u64,
+    accounted: u64,
+    pairs: u64,
+    rejects: u64,
+}
+
+/// Counts the records that something was made of, apart from the reader's own count; rows come in the order of the file.
+#[derive(Default)]
+struct Accounted {
+    records: u64,
+    next: u64,
+}
+
+impl Accounted {
+    fn add(&mut self, row: &ReadRow) {
+        let end = row.row + u64::from(row.records);
+        if end > self.next {
+            self.records += end - row.row.max(self.next);
+            self.next = end;
+        }
+    }
+}
+
+/// A pair whose provenance waits for the hash of its file. There is one for every pair of a file, so it is small.
 struct Pending {
-    pair_id: String,
+    pair_id: u128,
+    records: u32,
     row: u64,
     byte_offset: u64,
     slice: i32,
@@ -207,17 +236,17 @@ impl Writing {
     }
 
     async fn take_chunk(&mut self, chunk: Vec<ReadRow>, file: &str, pending: &mut Vec<Pending>) -> Result<()> {
-        for ReadRow { row, byte_offset, outcome } in chunk {
+        for ReadRow { row, records, byte_offset, outcome } in chunk {
             match outcome {
                 Ok(read) => {
-                    let (pair_id, hash) = self.ids.next_id(self.dataset, read.key);
-                    let slice = (hash % u64::from(self.slices)) as i32;
+                    let id = self.ids.next_id(self.dataset, read.key);
+                    let (pair_id, slice) = (id_text(id), slice_of(id, self.slices));
                     push_pair(&mut self.pairs.rows, &read, &pair_id, self.dataset, slice);
                     self.pairs.count += 1;
                     let seed = &self.seed;
                     let sum = self.pair_sums.entry(slice).or_insert_with(|| RecordSum::seeded(&[seed, "pairs"]));
                     sum.add(pair_id.as_bytes());
-                    pending.push(Pending { pair_id, row, byte_offset, slice });
+                    pending.push(Pending { pair_id: id, records, row, byte_offset, slice });
                 }
                 Err(reject) => {
                     push_reject(&mut self.rejects.rows, &reject, file, row, byte_offset, self.dataset);
@@ -236,10 +265,12 @@ impl Writing {
 
     async fn write_provenance(&mut self, pending: &[Pending], file: &str, hash: &str) -> Result<()> {
         for pair in pending {
+            let pair_id = id_text(pair.pair_id);
             self.provenance.rows.push(&[
-                Cell::Text(Some(&pair.pair_id)),
+                Cell::Text(Some(&pair_id)),
                 Cell::Text(Some(file)),
                 Cell::Int(Some(pair.row as i64)),
+                Cell::Int(Some(i64::from(pair.records))),
                 Cell::Int(Some(pair.byte_offset as i64)),
                 Cell::Text(Some(hash)),
                 Cell::Text(Some(self.dataset)),
@@ -248,7 +279,8 @@ impl Writing {
             let seed = &self.seed;
             let sum =
                 self.provenance_sums.entry(pair.slice).or_insert_with(|| RecordSum::seeded(&[seed, "provenance"]));
-            sum.add(format!("{}\n{file}\n{}\n{}\n{hash}", pair.pair_id, pair.row, pair.byte_offset).as_bytes());
+            let place = format!("{pair_id}\n{file}\n{} {}\n{}\n{hash}", pair.row, pair.records, pair.byte_offset);
+            sum.add(place.as_bytes());
             if self.provenance.rows.is_full() {
                 self.provenance.flush().await?;
             }
@@ -256,7 +288,7 @@ impl Writing {
         Ok(())
     }
 
-    fn push_source(&mut self, url: &str, file: &SourceFile, hash: &str, records: u64, pairs: u64, rejects: u64) {
+    fn push_source(&mut self, url: &str, file: &SourceFile, hash: &str, became: &Became) {
         self.sources.push(&[
             Cell::Text(Some(url)),
             Cell::Text(Some(&file.name)),
@@ -264,9 +296,10 @@ impl Writing {
             Cell::Int(Some(file.last_modified_micros)),
             Cell::Text(file.e_tag.as_deref()),
             Cell::Text(Some(hash)),
-            Cell::Int(Some(records as i64)),
-            Cell::Int(Some(pairs as i64)),
-            Cell::Int(Some(rejects as i64)),
+            Cell::Int(Some(became.records as i64)),
+            Cell::Int(Some(became.accounted as i64)),
+            Cell::Int(Some(became.pairs as i64)),
+            Cell::Int(Some(became.rejects as i64)),
             Cell::Text(Some(self.dataset)),
             Cell::Int(Some(0)),
         ]);

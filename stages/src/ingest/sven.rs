@@ -1,28 +1,23 @@
 //! SVEN: JSON lines, one pair a line; the folder (`train`, `val`) is the split.
 
 use std::borrow::Cow;
-use std::io::BufRead;
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::jsonl::{Line, Lines};
-use super::reader::{DatasetKind, DatasetReader, FileContext, Sink};
-use super::record::{Granularity, Located, Pair, Reject, RejectReason, Subset};
-use crate::error::{Result, StageError};
+use super::json_records::{FieldType, Flaw, JsonRecords, Layout, RawRecord, diagnose};
+use super::reader::{DatasetKind, DatasetReader, FileContext, RawInput, Sink};
+use super::record::{Granularity, Located, Pair, RejectReason, Subset};
+use crate::error::Result;
 use crate::language::Language;
 
 /// The fields a record must have, all strings.
 const REQUIRED: [&str; 6] = ["func_name", "func_src_before", "func_src_after", "commit_link", "file_name", "vul_type"];
 
-/// A file none of whose first records has these is another dataset's.
-const TELLING: [&str; 2] = ["func_src_before", "func_src_after"];
-
-/// How many records of a file are looked at before it is called another dataset's.
-const RECORDS_BEFORE_VERDICT: u64 = 64;
-
-/// Bytes of a bad record that a reject keeps.
-const KEPT_OF_RAW: usize = 1 << 20;
+const LAYOUT: Layout = Layout {
+    dataset: "SVEN",
+    telling: &["func_src_before", "func_src_after"],
+    described: "SVEN is JSON lines, one pair a line",
+};
 
 /// Reads SVEN.
 pub struct SvenReader;
@@ -60,52 +55,19 @@ impl DatasetReader for SvenReader {
         "{train,val}/cwe-*.jsonl"
     }
 
-    fn read(&self, context: &FileContext, input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<u64> {
+    fn read(&self, context: &FileContext, input: RawInput<'_>, sink: &mut Sink<'_>) -> Result<u64> {
         let split = upstream_split(&context.path);
-        let mut lines = Lines::new(input, context.max_record_bytes);
-        let mut recognised = false;
-        let unreadable = |source| StageError::Read { file: context.path.clone(), source };
-        while let Some((row, byte_offset, line)) = lines.next_line().map_err(unreadable)? {
-            let outcome = match line {
-                Line::Whole(bytes) => match read_record(&bytes, split) {
-                    Ok(pair) => Ok(pair),
-                    Err((reason, detail)) => {
-                        recognised |= TELLING.iter().any(|key| contains(&bytes, key));
-                        Err(Reject { reason, detail, raw: Some(shown(&bytes)) })
-                    }
-                },
-                Line::TooLong { start, bytes } => {
-                    recognised |= TELLING.iter().any(|key| contains(&start, key));
-                    let detail = format!("{bytes} bytes; [limits] max_record_bytes is {}", context.max_record_bytes);
-                    Err(Reject { reason: RejectReason::TooLarge, detail, raw: Some(shown(&start)) })
-                }
-            };
-            recognised |= outcome.is_ok();
-            sink(Located { row, byte_offset, outcome: outcome.map(Box::new) })?;
-            if !recognised && row + 1 == RECORDS_BEFORE_VERDICT {
-                return Err(not_sven(context));
+        let mut records = JsonRecords::new(context, input, &LAYOUT)?;
+        while let Some(RawRecord { row, byte_offset, bytes }) = records.next_record()? {
+            let outcome =
+                bytes.and_then(|bytes| read_record(&bytes, split).map_err(|flaw| records.reject(flaw, &bytes)));
+            if outcome.is_ok() {
+                records.recognise();
             }
+            sink(Located { row, records: 1, byte_offset, outcome: outcome.map(Box::new) })?;
         }
-        if !recognised && lines.rows() > 0 {
-            return Err(not_sven(context));
-        }
-        Ok(lines.rows())
+        Ok(records.count())
     }
-}
-
-fn not_sven(context: &FileContext) -> StageError {
-    StageError::Source {
-        message: format!("{} is not a SVEN file: no record has {} or {}", context.path, TELLING[0], TELLING[1]),
-        remedy: "check `dataset` and `url` of this [[source]]; SVEN is JSON lines, one pair a line".to_owned(),
-    }
-}
-
-fn contains(bytes: &[u8], key: &str) -> bool {
-    bytes.windows(key.len()).any(|window| window == key.as_bytes())
-}
-
-fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(KEPT_OF_RAW)]).into_owned()
 }
 
 /// SVEN's folders are its splits; a file elsewhere has none.
@@ -114,14 +76,14 @@ fn upstream_split(path: &str) -> Option<&str> {
     folders.find(|folder| matches!(*folder, "train" | "val"))
 }
 
-fn read_record(bytes: &[u8], split: Option<&str>) -> Result<Pair, (RejectReason, String)> {
+fn read_record(bytes: &[u8], split: Option<&str>) -> Result<Pair, Flaw> {
     match serde_json::from_slice::<SvenRecord<'_>>(bytes) {
         Ok(record) => pair_of(record, split),
-        Err(error) => Err(diagnose(bytes, &error)),
+        Err(error) => Err(diagnose(bytes, &error, &REQUIRED.map(|key| (key, FieldType::Text)))),
     }
 }
 
-fn pair_of(record: SvenRecord<'_>, split: Option<&str>) -> Result<Pair, (RejectReason, String)> {
+fn pair_of(record: SvenRecord<'_>, split: Option<&str>) -> Result<Pair, Flaw> {
     if record.func_src_before.trim().is_empty() && record.func_src_after.trim().is_empty() {
         return Err((RejectReason::EmptyCode, "func_src_before and func_src_after hold no code".to_owned()));
     }
@@ -140,43 +102,14 @@ fn pair_of(record: SvenRecord<'_>, split: Option<&str>) -> Result<Pair, (RejectR
         project,
         commit_id,
         committed_at: None,
+        published_at: None,
         file_path: non_empty(&record.file_name),
         function_name: non_empty(&record.func_name),
         vulnerable_code: Some(record.func_src_before.into_owned()),
         secure_code: Some(record.func_src_after.into_owned()),
+        files: Vec::new(),
+        expert_lines: Vec::new(),
     })
-}
-
-/// Finds out why a record could not be read as SVEN's: the slow road, for bad records only.
-fn diagnose(bytes: &[u8], error: &serde_json::Error) -> (RejectReason, String) {
-    if let Err(utf8) = std::str::from_utf8(bytes) {
-        return (RejectReason::InvalidUtf8, format!("byte {} of the record is no UTF-8", utf8.valid_up_to()));
-    }
-    let fields = match serde_json::from_slice::<Value>(bytes) {
-        Err(error) => return (RejectReason::InvalidJson, error.to_string()),
-        Ok(Value::Object(fields)) => fields,
-        Ok(other) => return (RejectReason::NotAnObject, format!("the record is {}, not an object", type_name(&other))),
-    };
-    for key in REQUIRED {
-        match fields.get(key) {
-            None => return (RejectReason::MissingField, format!("{key} is missing")),
-            Some(Value::Null) => return (RejectReason::MissingField, format!("{key} is null")),
-            Some(Value::String(_)) => {}
-            Some(other) => return (RejectReason::WrongType, format!("{key} is {}, not a string", type_name(other))),
-        }
-    }
-    (RejectReason::InvalidJson, error.to_string())
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// `cwe-089` to `CWE-89`.
@@ -213,10 +146,14 @@ mod tests {
     use super::*;
 
     fn read_all(text: &[u8]) -> Result<Vec<Located>> {
-        let context = FileContext { path: "train/cwe-089.jsonl".to_owned(), max_record_bytes: 10_000 };
+        let context = FileContext {
+            path: "train/cwe-089.jsonl".to_owned(),
+            max_record_bytes: 10_000,
+            granularities: Granularity::ALL.to_vec(),
+        };
         let mut found = Vec::new();
         let mut input = text;
-        SvenReader.read(&context, &mut input, &mut |located| {
+        SvenReader.read(&context, RawInput::Stream(&mut input), &mut |located| {
             found.push(located);
             Ok(())
         })?;

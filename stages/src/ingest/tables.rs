@@ -1,11 +1,9 @@
 //! The tables that ingest writes.
 
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::DataType;
 use secprm_storage::TableSpec;
 
-use crate::tables::{Column, sliced_table, utc_timestamp};
+use crate::tables::{Column, list_type, sliced_table, struct_list_type, utc_timestamp};
 
 /// Pairs; one row is a vulnerable/fixed pair, or one side alone.
 pub const PAIRS: &str = "pairs";
@@ -33,22 +31,45 @@ pub fn ingest_tables() -> [TableSpec; 4] {
 
 fn pairs_columns() -> Vec<Column> {
     let text = || DataType::Utf8;
-    let list = DataType::List(Arc::new(Field::new("element", DataType::Utf8, true)));
+    let files = struct_list_type(&[
+        ("path", text()),
+        ("language", text()),
+        ("vulnerable_end", DataType::Int64),
+        ("secure_end", DataType::Int64),
+    ]);
     vec![
         ("pair_id", text(), false, "Hash of dataset and content; equal records are numbered"),
         ("subset", text(), false, "paired or unpaired"),
         ("upstream_split", text(), true, "The dataset's own name of the split"),
         ("granularity", text(), false, "function, file or repository"),
         ("language", text(), false, "By the file's extension; text where unknown"),
-        ("cwe", list, false, "CWE identifiers as CWE-79"),
+        ("cwe", list_type(text()), false, "CWE identifiers as CWE-79"),
         ("cve", text(), true, "CVE identifier"),
         ("project", text(), true, "owner/repository, or the dataset's name of the project"),
         ("commit_id", text(), true, "The fixing commit"),
         ("committed_at", utc_timestamp(), true, "When it was committed"),
+        (
+            "published_at",
+            utc_timestamp(),
+            true,
+            "When the vulnerability was published; stands in where the commit has no date",
+        ),
         ("file_path", text(), true, "The file's path in its repository"),
         ("function_name", text(), true, "The function's name"),
         ("vulnerable_code", text(), true, "The vulnerable version, original bytes"),
         ("secure_code", text(), true, "The fixed or never vulnerable version, original bytes"),
+        (
+            "files",
+            files,
+            false,
+            "The files both versions are made of, one behind the other, each with the byte behind it; empty where a version is one text",
+        ),
+        (
+            "expert_lines",
+            list_type(DataType::Int32),
+            false,
+            "Lines of the vulnerable version, from 1, that the dataset's experts marked",
+        ),
         ("code_difference", text(), true, "none, whitespace, comment or code; null where there is one side only"),
         ("content_hash", text(), false, "Hash of both versions' text"),
     ]
@@ -58,8 +79,14 @@ fn provenance_columns() -> Vec<Column> {
     vec![
         ("pair_id", DataType::Utf8, false, "The pair"),
         ("source_file", DataType::Utf8, false, "The raw file, below its source's url"),
-        ("source_row", DataType::Int64, false, "The record in the file, from 0"),
-        ("byte_offset", DataType::Int64, false, "The byte at which the record starts"),
+        (
+            "source_row",
+            DataType::Int64,
+            false,
+            "The record in the file, from 0; the first one, where there are several",
+        ),
+        ("source_rows", DataType::Int64, false, "How many records the pair was made of, from source_row on"),
+        ("byte_offset", DataType::Int64, false, "The byte at which the record starts, in the decompressed file"),
         ("source_hash", DataType::Utf8, false, "BLAKE3 of the raw file"),
     ]
 }
@@ -68,12 +95,13 @@ fn rejects_columns() -> Vec<Column> {
     vec![
         ("source_file", DataType::Utf8, false, "The raw file, below its source's url"),
         ("source_row", DataType::Int64, false, "The record in the file, from 0"),
-        ("byte_offset", DataType::Int64, false, "The byte at which the record starts"),
+        ("byte_offset", DataType::Int64, false, "The byte at which the record starts, in the decompressed file"),
         (
             "reason",
             DataType::Utf8,
             false,
-            "One of a closed set: invalid_utf8, invalid_json, not_an_object, missing_field, wrong_type, invalid_value, empty_code, too_large",
+            "One of a closed set: invalid_utf8, invalid_json, not_an_object, missing_field, wrong_type, invalid_value, empty_code, too_large, \
+             invalid_csv, no_counterpart, unsupported_language, outdated, not_vulnerable, invalid_archive_entry",
         ),
         ("detail", DataType::Utf8, false, "Which field, what was found"),
         ("raw", DataType::Utf8, true, "The record as far as it can be shown"),
@@ -89,7 +117,18 @@ fn sources_columns() -> Vec<Column> {
         ("e_tag", DataType::Utf8, true, "The store's tag of the file's content, where it has one"),
         ("source_hash", DataType::Utf8, false, "BLAKE3 of the file"),
         ("records", DataType::Int64, false, "Raw records, as the reader counted them"),
-        ("pairs", DataType::Int64, false, "Records that became pairs"),
-        ("rejects", DataType::Int64, false, "Records that became rejects"),
+        (
+            "accounted",
+            DataType::Int64,
+            false,
+            "Records that a pair or a reject was made of; equal to `records`, or the check ingest_accounting fails",
+        ),
+        (
+            "pairs",
+            DataType::Int64,
+            false,
+            "Pairs made of them: several of one record, or one of several, where the dataset is so",
+        ),
+        ("rejects", DataType::Int64, false, "Rejects made of them"),
     ]
 }

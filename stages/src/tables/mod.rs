@@ -2,7 +2,7 @@
 
 mod rows;
 
-pub use rows::{Cell, Rows};
+pub use rows::{Cell, Rows, list_type, struct_list_type};
 
 use std::sync::Arc;
 

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListArray, ListBuilder, RecordBatch,
+    StringBuilder, StructArray, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
 use arrow::error::ArrowError;
 
 /// A batch is handed on when its text has grown past this.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Collects values of text, number, boolean, timestamp and text-list columns into batches of one table.
+/// Collects values into batches of one table: text, numbers, booleans, timestamps, and lists of texts, numbers or structs.
 pub struct Rows {
     schema: SchemaRef,
     columns: Vec<Column>,
@@ -28,6 +29,8 @@ enum Column {
     Bool(BooleanBuilder),
     Time(TimestampMicrosecondBuilder),
     TextList(ListBuilder<StringBuilder>),
+    IntList(ListBuilder<Int32Builder>),
+    StructList { element: FieldRef, fields: Fields, columns: Vec<Column>, lengths: Vec<usize> },
 }
 
 /// One value of a row.
@@ -42,6 +45,10 @@ pub enum Cell<'value> {
     Bool(Option<bool>),
     /// A list of texts.
     TextList(&'value [String]),
+    /// A list of small numbers.
+    IntList(&'value [u32]),
+    /// A list of structs: one cell a field, in the schema's order.
+    StructList(&'value [Vec<Cell<'value>>]),
 }
 
 impl Rows {
@@ -54,25 +61,7 @@ impl Rows {
     /// Appends a row: one cell a column, in the schema's order.
     pub fn push(&mut self, cells: &[Cell<'_>]) {
         for (column, cell) in self.columns.iter_mut().zip(cells) {
-            match (column, cell) {
-                (Column::Text(builder), Cell::Text(text)) => {
-                    self.bytes += text.map_or(0, str::len);
-                    builder.append_option(*text);
-                }
-                (Column::Int(builder), Cell::Int(number)) => builder.append_option(*number),
-                (Column::SmallInt(builder), Cell::Int(number)) => {
-                    builder.append_option(number.and_then(|number| i32::try_from(number).ok()));
-                }
-                (Column::Float(builder), Cell::Float(number)) => builder.append_option(*number),
-                (Column::Bool(builder), Cell::Bool(flag)) => builder.append_option(*flag),
-                (Column::Time(builder), Cell::Int(number)) => builder.append_option(*number),
-                (Column::TextList(builder), Cell::TextList(items)) => {
-                    items.iter().for_each(|item| builder.values().append_value(item));
-                    builder.append(true);
-                }
-                // A cell of another kind is a defect of the caller; finish() reports it as columns of unequal length.
-                _ => {}
-            }
+            self.bytes += column.push(cell);
         }
         self.rows += 1;
     }
@@ -89,7 +78,7 @@ impl Rows {
         }
         self.rows = 0;
         self.bytes = 0;
-        let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
+        let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect::<Result<_, _>>()?;
         RecordBatch::try_new(self.schema.clone(), arrays).map(Some)
     }
 }
@@ -101,17 +90,66 @@ fn builder_for(data_type: &DataType) -> Column {
         DataType::Float64 => Column::Float(Float64Builder::new()),
         DataType::Boolean => Column::Bool(BooleanBuilder::new()),
         DataType::Timestamp(_, _) => Column::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-        DataType::List(_) => {
-            let element = Field::new("element", DataType::Utf8, true);
-            Column::TextList(ListBuilder::new(StringBuilder::new()).with_field(element))
-        }
+        DataType::List(element) => match element.data_type() {
+            DataType::Struct(fields) => Column::StructList {
+                element: element.clone(),
+                fields: fields.clone(),
+                columns: fields.iter().map(|field| builder_for(field.data_type())).collect(),
+                lengths: Vec::new(),
+            },
+            DataType::Int32 => Column::IntList(ListBuilder::new(Int32Builder::new()).with_field(element.clone())),
+            _ => Column::TextList(ListBuilder::new(StringBuilder::new()).with_field(element.clone())),
+        },
         _ => Column::Text(StringBuilder::new()),
     }
 }
 
+/// The type of a list of texts or numbers, its elements named as Parquet names them.
+pub fn list_type(element: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("element", element, true)))
+}
+
+/// The type of a list of structs of fields that are never null.
+pub fn struct_list_type(fields: &[(&str, DataType)]) -> DataType {
+    list_type(DataType::Struct(fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), false)).collect()))
+}
+
 impl Column {
-    fn finish(&mut self) -> ArrayRef {
-        match self {
+    /// Appends a value and returns how many bytes of text it has.
+    fn push(&mut self, cell: &Cell<'_>) -> usize {
+        match (self, cell) {
+            (Column::Text(builder), Cell::Text(text)) => {
+                builder.append_option(*text);
+                return text.map_or(0, str::len);
+            }
+            (Column::Int(builder), Cell::Int(number)) => builder.append_option(*number),
+            (Column::SmallInt(builder), Cell::Int(number)) => {
+                builder.append_option(number.and_then(|number| i32::try_from(number).ok()));
+            }
+            (Column::Float(builder), Cell::Float(number)) => builder.append_option(*number),
+            (Column::Bool(builder), Cell::Bool(flag)) => builder.append_option(*flag),
+            (Column::Time(builder), Cell::Int(number)) => builder.append_option(*number),
+            (Column::TextList(builder), Cell::TextList(items)) => {
+                items.iter().for_each(|item| builder.values().append_value(item));
+                builder.append(true);
+            }
+            (Column::IntList(builder), Cell::IntList(items)) => {
+                items.iter().for_each(|item| builder.values().append_option(i32::try_from(*item).ok()));
+                builder.append(true);
+            }
+            (Column::StructList { columns, lengths, .. }, Cell::StructList(items)) => {
+                lengths.push(items.len());
+                let cells = items.iter().flat_map(|item| item.iter().enumerate());
+                return cells.filter_map(|(at, cell)| Some(columns.get_mut(at)?.push(cell))).sum();
+            }
+            // A cell of another kind is a defect of the caller; finish() reports it as columns of unequal length.
+            _ => {}
+        }
+        0
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
             Column::Text(builder) => Arc::new(builder.finish()),
             Column::Int(builder) => Arc::new(builder.finish()),
             Column::SmallInt(builder) => Arc::new(builder.finish()),
@@ -119,6 +157,13 @@ impl Column {
             Column::Bool(builder) => Arc::new(builder.finish()),
             Column::Time(builder) => Arc::new(builder.finish()),
             Column::TextList(builder) => Arc::new(builder.finish()),
-        }
+            Column::IntList(builder) => Arc::new(builder.finish()),
+            Column::StructList { element, fields, columns, lengths } => {
+                let arrays = columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>()?;
+                let structs = StructArray::try_new(fields.clone(), arrays, None)?;
+                let offsets = OffsetBuffer::from_lengths(std::mem::take(lengths));
+                Arc::new(ListArray::try_new(element.clone(), offsets, Arc::new(structs), None)?)
+            }
+        })
     }
 }
