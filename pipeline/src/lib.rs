@@ -16,6 +16,7 @@ pub mod open;
 pub mod output;
 pub mod plan;
 pub mod progress;
+mod public_schema;
 pub mod relation;
 pub mod release;
 pub mod run;

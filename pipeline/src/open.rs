@@ -50,6 +50,7 @@ impl Opened {
     pub async fn world(self, progress: Progress) -> Result<(Arc<World>, Arc<Dag>)> {
         let sources = locations(&self.project).await?;
         let dag = build_dag(&self.project, self.sessions.library(), sources)?;
+        self.sessions.verify().await?;
         let heads = open_heads(&self.warehouse).await?;
         let run_id = uuid::Uuid::now_v7().to_string();
         let world = World::new(self.project, self.warehouse, self.sessions, progress, run_id, heads);

@@ -48,6 +48,7 @@ impl IngestStage {
                 max_record_bytes: limits.max_record_bytes,
                 slice_bytes: (limits.slice_mib as u64) << 20,
                 threads: crate::threads(limits.threads),
+                rewrite: false,
             },
         }
     }
@@ -93,10 +94,10 @@ impl Stage for IngestStage {
 
     async fn run(&self, world: &World, work: &Assessment) -> Result<Vec<Table>> {
         let note = world.note("ingest");
+        let options = IngestOptions { rewrite: work.is_full, ..self.options.clone() };
         for kind in self.sources.keys().filter(|kind| work.stale.contains_key(kind.as_str())) {
             let listings = self.list(*kind).await?;
-            let ingested =
-                ingest_dataset(&world.warehouse, *kind, &listings, &self.options, &world.heads(), &note).await?;
+            let ingested = ingest_dataset(&world.warehouse, *kind, &listings, &options, &world.heads(), &note).await?;
             world.advance(&ingested.tables);
         }
         for dataset in &work.removed {

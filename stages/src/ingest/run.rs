@@ -31,6 +31,8 @@ pub struct IngestOptions {
     pub slice_bytes: u64,
     /// Files that are read at once.
     pub threads: usize,
+    /// Whether slices are rewritten that are as they were: repairs a table that lost files.
+    pub rewrite: bool,
 }
 
 /// What a dataset's ingest did.
@@ -100,7 +102,7 @@ pub async fn ingest_dataset(
     drop(readings);
     let fingerprint = fingerprint_of(kind, &hashes, options);
     let (records, (pairs, rejects)) = (writing.records, writing.counts());
-    let tables = writing.commit(warehouse, &specs, heads, fingerprint, note).await?;
+    let tables = writing.commit(warehouse, &specs, heads, fingerprint, options.rewrite, note).await?;
     Ok(Ingested { tables, records, pairs, rejects, bytes })
 }
 
@@ -311,6 +313,7 @@ impl Writing {
         specs: &[TableSpec; 4],
         heads: &BTreeMap<String, Table>,
         fingerprint: Fingerprint,
+        rewrite: bool,
         note: &CommitNote,
     ) -> Result<Vec<Table>> {
         if let Some(batch) = self.sources.finish()? {
@@ -336,53 +339,64 @@ impl Writing {
                 heads.insert(SOURCES.to_owned(), head);
             }
         }
+        let replacing = Replacing { warehouse, dataset: self.dataset, rewrite, note };
         let mut tables = Vec::new();
         for (spec, (parts, slices)) in specs.iter().zip(written) {
             let head = heads.get(&spec.name);
-            tables.push(replace(warehouse, spec, head, self.dataset, parts, slices, note).await?);
+            tables.push(replacing.replace(spec, head, parts, slices).await?);
         }
         Ok(tables)
     }
 }
 
-/// Replaces a dataset's slices of one table; those whose fingerprint is as it was are left alone.
-async fn replace(
-    warehouse: &Warehouse,
-    spec: &TableSpec,
-    head: Option<&Table>,
-    dataset: &str,
-    parts: Vec<Part>,
-    slices: BTreeMap<i32, Fingerprint>,
-    note: &CommitNote,
-) -> Result<Table> {
-    let existing = match head {
-        Some(head) => head.fingerprints().await?,
-        None => BTreeMap::new(),
-    };
-    let is_changed =
-        |slice: &i32, fingerprint: &Fingerprint| existing.get(&key_of(dataset, *slice)) != Some(fingerprint);
-    let changed: BTreeMap<i32, Fingerprint> = slices
-        .iter()
-        .filter(|(slice, print)| is_changed(slice, print))
-        .map(|(slice, print)| (*slice, *print))
-        .collect();
-    let kept: BTreeSet<String> = slices.keys().map(|slice| key_of(dataset, *slice)).collect();
-    let mut commits: Vec<SliceCommit> =
-        changed.iter().map(|(slice, print)| slice_commit(dataset, &slice.to_string(), Some(*print))).collect();
-    if let Some(head) = head {
-        commits.extend(removals(head, dataset, &kept).await?);
-    }
-    let in_changed = |part: &Part| {
-        let slice = part.partition_value("slice").and_then(|slice| slice.parse::<i32>().ok());
-        slice.is_some_and(|slice| changed.contains_key(&slice))
-    };
-    let (wanted, unwanted): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(in_changed);
-    for part in unwanted {
-        warehouse.discard(spec, &part).await?;
-    }
-    match (head, commits.is_empty()) {
-        (Some(head), true) => Ok(head.clone()),
-        _ => Ok(warehouse.commit(spec, head, wanted, &CommitMode::ReplaceSlices(commits), note).await?),
+/// How a dataset's slices are replaced, in any of the tables.
+struct Replacing<'run> {
+    warehouse: &'run Warehouse,
+    dataset: &'run str,
+    /// Whether slices are rewritten that are as they were.
+    rewrite: bool,
+    note: &'run CommitNote,
+}
+
+impl Replacing<'_> {
+    /// Replaces the dataset's slices of one table; those whose fingerprint is as it was are left alone.
+    async fn replace(
+        &self,
+        spec: &TableSpec,
+        head: Option<&Table>,
+        parts: Vec<Part>,
+        slices: BTreeMap<i32, Fingerprint>,
+    ) -> Result<Table> {
+        let existing = match head {
+            Some(head) => head.fingerprints().await?,
+            None => BTreeMap::new(),
+        };
+        let is_changed = |slice: &i32, print: &Fingerprint| {
+            self.rewrite || existing.get(&key_of(self.dataset, *slice)) != Some(print)
+        };
+        let kept: BTreeSet<String> = slices.keys().map(|slice| key_of(self.dataset, *slice)).collect();
+        let changed: BTreeMap<i32, Fingerprint> =
+            slices.into_iter().filter(|(slice, print)| is_changed(slice, print)).collect();
+        let mut commits: Vec<SliceCommit> =
+            changed.iter().map(|(slice, print)| slice_commit(self.dataset, &slice.to_string(), Some(*print))).collect();
+        if let Some(head) = head {
+            commits.extend(removals(head, self.dataset, &kept).await?);
+        }
+        let in_changed = |part: &Part| {
+            let slice = part.partition_value("slice").and_then(|slice| slice.parse::<i32>().ok());
+            slice.is_some_and(|slice| changed.contains_key(&slice))
+        };
+        let (wanted, unwanted): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(in_changed);
+        for part in unwanted {
+            self.warehouse.discard(spec, &part).await?;
+        }
+        match (head, commits.is_empty()) {
+            (Some(head), true) => Ok(head.clone()),
+            _ => {
+                let mode = CommitMode::ReplaceSlices(commits);
+                Ok(self.warehouse.commit(spec, head, wanted, &mode, self.note).await?)
+            }
+        }
     }
 }
 
