@@ -209,6 +209,34 @@ fn a_check_that_reads_no_table_is_found_before_anything_runs() {
 }
 
 #[test]
+fn a_check_that_names_an_unknown_column_is_found_before_anything_runs() {
+    let project = Project::new();
+    project.write("sql/checks/own.sql", "--! description = \"Mistyped\"\nSELECT pear_id FROM pairs\n");
+    let output = project.output(&["run"]);
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{talk}");
+    assert!(talk.starts_with("error: sql/checks/own.sql: ") && talk.contains("pear_id"), "{talk}");
+    assert!(!project.path("warehouse/pairs").exists());
+}
+
+#[test]
+fn a_view_that_cannot_be_planned_fails_those_who_name_it_and_no_one_else() {
+    let project = Project::published();
+    project.write("sql/views/own.sql", "--! description = \"Mistyped\"\nSELECT pear_id FROM pairs\n");
+    project.write("sql/views/over.sql", "--! description = \"Over a mistyped one\"\nSELECT * FROM own\n");
+    assert_eq!(project.query("SELECT 1 AS one"), "one\n1\n");
+    assert!(!project.query("SHOW TABLES").contains(",own,"));
+    for name in ["own", "over"] {
+        let output = project.output(&["sql", "-c", &format!("SELECT * FROM {name}")]);
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{talk}");
+        assert!(talk.contains("own cannot be used: sql/views/own.sql: ") && talk.contains("pear_id"), "{talk}");
+    }
+    let output = project.output(&["plan"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_relation_without_a_header_says_what_a_header_is() {
     let project = Project::new();
     project.write("sql/views/own.sql", "SELECT 1 AS one\n");
