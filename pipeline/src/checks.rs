@@ -26,7 +26,7 @@ pub async fn run_checks(
 ) -> Result<Vec<CheckResult>> {
     let library = sessions.library().clone();
     verify_severities(&library, config)?;
-    let session = sessions.open(tables, Rows::All).await?;
+    let session = sessions.open(tables, Rows::All)?;
     let mut results = Vec::new();
     for check in library.of_kind(RelationKind::Check) {
         let severity = config.severity.get(&check.name).copied().unwrap_or(check.header.severity);

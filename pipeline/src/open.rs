@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::prelude::SessionContext;
 use secprm_storage::Warehouse;
 
-use crate::catalog::{Rows, Sessions};
+use crate::catalog::Sessions;
 use crate::config::Project;
 use crate::dag::Dag;
 use crate::error::Result;
@@ -65,6 +65,6 @@ impl Opened {
         if let Some(table) = tables.get(TOKENIZERS) {
             load_tokenizer_of(&self.sessions, table.clone()).await?;
         }
-        Ok((self.sessions.open(&tables, Rows::All).await?, release))
+        Ok((self.sessions.open_for_queries(&tables).await?, release))
     }
 }

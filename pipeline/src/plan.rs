@@ -102,7 +102,7 @@ pub fn waits_for_selection(
 /// What each stage's last successful run was computed from.
 async fn last_inputs(world: &World) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
     let Some(table) = world.head(STAGE_RUNS) else { return Ok(BTreeMap::new()) };
-    let session = world.sessions.open(&BTreeMap::from([(STAGE_RUNS.to_owned(), table)]), Rows::All).await?;
+    let session = world.sessions.open(&BTreeMap::from([(STAGE_RUNS.to_owned(), table)]), Rows::All)?;
     let query = "SELECT stage, inputs FROM stage_runs WHERE status = 'done' ORDER BY finished_at";
     let mut last = BTreeMap::new();
     for batch in session.sql(query).await?.collect().await? {

@@ -34,7 +34,7 @@ pub async fn find_release(warehouse: &Warehouse, sessions: &Sessions, id: Option
     let Some(table) = warehouse.table(RELEASES).await? else {
         return id.map_or(Ok(None), |id| Err(unknown(id)));
     };
-    let session = sessions.open(&BTreeMap::from([(RELEASES.to_owned(), table)]), Rows::All).await?;
+    let session = sessions.open(&BTreeMap::from([(RELEASES.to_owned(), table)]), Rows::All)?;
     let wanted = match id {
         Some(id) => id.to_string(),
         None => "(SELECT max(release_id) FROM releases)".to_owned(),

@@ -56,7 +56,7 @@ pub async fn summarise(world: &World, project: &Project, outcome: &RunOutcome) -
     if !outcome.is_published {
         return Ok(());
     }
-    let session = world.sessions.open(&world.heads(), Rows::All).await?;
+    let session = world.sessions.open(&world.heads(), Rows::All)?;
     progress.say("\nheld out (positive = vulnerable; AUROC 0.5 is chance):");
     print_stream(session.sql(HELD_OUT).await?.execute_stream().await?, Format::Table, &mut stdout().lock()).await?;
     let has_model = world.head(MODELS).is_some_and(|models| models.rows() > 0);

@@ -62,7 +62,7 @@ async fn label_pair_is_called_once_a_pair() {
     let options = RunOptions { select: vec!["+splits".to_owned()], ..RunOptions::default() };
     run(world.clone(), dag, &options).await.unwrap();
     let pairs = world.head("pairs").unwrap().rows() as usize;
-    let session = world.sessions.open(&world.heads(), Rows::All).await.unwrap();
+    let session = world.sessions.open(&world.heads(), Rows::All).unwrap();
     let rows = Arc::new(AtomicUsize::new(0));
     let inner = session.state().scalar_functions()["label_pair"].clone();
     session.register_udf(ScalarUDF::new_from_impl(Counting { inner, rows: rows.clone() }));

@@ -35,8 +35,9 @@ async fn pair_ids(url: &str) -> Vec<String> {
     let (world, dag) = open(Some(&file)).unwrap().world(Progress::silent()).await.unwrap();
     let options = RunOptions { select: vec!["ingest".to_owned()], ..RunOptions::default() };
     run(world.clone(), dag, &options).await.unwrap();
-    let session = world.sessions.open(&world.heads(), secprm::catalog::Rows::All).await.unwrap();
-    let batches = session.sql("SELECT pair_id FROM base.pairs ORDER BY pair_id").await.unwrap().collect().await.unwrap();
+    let session = world.sessions.open(&world.heads(), secprm::catalog::Rows::All).unwrap();
+    let batches =
+        session.sql("SELECT pair_id FROM base.pairs ORDER BY pair_id").await.unwrap().collect().await.unwrap();
     let ids = batches.iter().flat_map(|batch| {
         let column = batch.column(0).as_string::<i32>();
         (0..batch.num_rows()).map(|row| column.value(row).to_owned()).collect::<Vec<_>>()

@@ -26,7 +26,7 @@ async fn the_table_documentation_is_what_the_code_says() {
     let mut project = Project::load(None).unwrap();
     project.config.warehouse = "memory://".to_owned();
     let opened = open_project(project).unwrap();
-    let session = opened.sessions.open(&BTreeMap::new(), Rows::All).await.unwrap();
+    let session = opened.sessions.open(&BTreeMap::new(), Rows::All).unwrap();
     let mut text = HEAD.to_owned();
     text.push_str("\n## Tables\n");
     let mut tables: BTreeMap<String, (String, bool, BTreeMap<String, String>)> = BTreeMap::new();

@@ -81,6 +81,9 @@ async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<
 /// A planner's complaint about a table gets a remedy.
 fn explain(session: &SessionContext, error: &datafusion::error::DataFusionError) -> Error {
     let message = in_plain_words(error);
+    if message.starts_with("sql/") {
+        return Error::usage(message).hint("correct the file; other tables and views can be asked meanwhile");
+    }
     let missing = message.split("table '").nth(1).and_then(|rest| rest.split('\'').next());
     let Some(missing) = missing.map(|name| name.rsplit('.').next().unwrap_or(name).to_owned()) else {
         let kind = if error.strip_backtrace().contains("Execution error") { Kind::Stage } else { Kind::Usage };

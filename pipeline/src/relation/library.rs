@@ -1,6 +1,6 @@
 //! All relations of a project: the shipped ones, embedded in the binary, and the user's own beside the configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{BASE_SCHEMA, Relation, RelationKind};
@@ -51,6 +51,7 @@ pub fn embedded_files() -> impl Iterator<Item = (RelationKind, &'static str, &'s
 #[derive(Debug, Clone)]
 pub struct Library {
     relations: BTreeMap<(RelationKind, String), Relation>,
+    cyclic: BTreeSet<(RelationKind, String)>,
 }
 
 impl Library {
@@ -74,7 +75,39 @@ impl Library {
                 relations.insert((kind, name), relation);
             }
         }
-        Ok(Library { relations })
+        let mut library = Library { relations, cyclic: BTreeSet::new() };
+        library.cyclic =
+            library.relations.values().filter(|relation| library.reads_itself(relation)).map(key).collect();
+        Ok(library)
+    }
+
+    /// Whether a relation reads itself, directly or through others.
+    pub fn is_cyclic(&self, relation: &Relation) -> bool {
+        self.cyclic.contains(&key(relation))
+    }
+
+    fn reads_itself(&self, start: &Relation) -> bool {
+        let mut seen: BTreeSet<(RelationKind, String)> = BTreeSet::new();
+        let mut waiting: Vec<&Relation> = vec![start];
+        while let Some(next) = waiting.pop() {
+            for input in next.inputs.iter().filter_map(|input| self.resolve(input)) {
+                if key(input) == key(start) {
+                    return true;
+                }
+                if seen.insert(key(input)) {
+                    waiting.push(input);
+                }
+            }
+        }
+        false
+    }
+
+    /// Finds what a name in a query stands for: a view before the table of its name, the table alone in schema `base`.
+    fn resolve(&self, input: &str) -> Option<&Relation> {
+        match table_of_base(input) {
+            Some(table) => self.table(table),
+            None => self.view(input).or_else(|| self.table(input)),
+        }
     }
 
     /// Returns the relations of a kind, by name.
@@ -87,17 +120,22 @@ impl Library {
         self.relations.get(&(RelationKind::View, name.to_owned()))
     }
 
+    /// Returns a table that a query makes.
+    pub fn table(&self, name: &str) -> Option<&Relation> {
+        self.relations.get(&(RelationKind::Table, name.to_owned()))
+    }
+
     /// Returns the physical tables a relation reads, views followed down to theirs, and the views on the way.
     pub fn physical_inputs<'library>(
         &'library self,
         relation: &'library Relation,
     ) -> (Vec<String>, Vec<&'library Relation>) {
-        let mut tables = std::collections::BTreeSet::new();
+        let mut tables = BTreeSet::new();
         let mut views: BTreeMap<&str, &Relation> = BTreeMap::new();
         let mut waiting = vec![relation];
         while let Some(next) = waiting.pop() {
             for input in &next.inputs {
-                match (input.strip_prefix(BASE_SCHEMA).and_then(|rest| rest.strip_prefix('.')), self.view(input)) {
+                match (table_of_base(input), self.view(input)) {
                     (Some(table), _) => {
                         tables.insert(table.to_owned());
                     }
@@ -114,6 +152,14 @@ impl Library {
         }
         (tables.into_iter().collect(), views.into_values().collect())
     }
+}
+
+fn key(relation: &Relation) -> (RelationKind, String) {
+    (relation.kind, relation.name.clone())
+}
+
+fn table_of_base(input: &str) -> Option<&str> {
+    input.strip_prefix(BASE_SCHEMA).and_then(|rest| rest.strip_prefix('.'))
 }
 
 fn read_folder(folder: Option<&Path>, kind: RelationKind) -> Result<Vec<(String, String)>> {

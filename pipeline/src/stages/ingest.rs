@@ -111,7 +111,7 @@ impl Stage for IngestStage {
 /// What earlier runs know of the source files, from the table `sources`.
 async fn known_files(world: &World) -> Result<KnownFiles> {
     let Some(table) = world.head(SOURCES) else { return Ok(KnownFiles::new()) };
-    let session = world.sessions.open(&BTreeMap::from([(SOURCES.to_owned(), table)]), Rows::All).await?;
+    let session = world.sessions.open(&BTreeMap::from([(SOURCES.to_owned(), table)]), Rows::All)?;
     let batches = session.table(SOURCES).await?.collect().await?;
     let mut known = KnownFiles::new();
     for batch in &batches {

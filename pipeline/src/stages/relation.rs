@@ -97,7 +97,7 @@ impl Stage for RelationStage {
         };
         let reads: BTreeMap<String, Table> =
             world.heads().into_iter().filter(|(name, _)| self.declaration.reads.contains(name)).collect();
-        let session = world.sessions.open(&reads, rows).await?;
+        let session = world.sessions.open(&reads, rows)?;
         let failed = |error: datafusion::error::DataFusionError| Error::from(error).context(&path);
         let frame = session.sql(&self.relation.sql()).await.map_err(failed)?;
         let spec = self.spec(frame.schema().as_arrow())?;

@@ -61,7 +61,7 @@ impl Stage for ScoreStage {
             let keys: BTreeSet<String> = work.stale.keys().cloned().collect();
             let reads: BTreeMap<String, Table> =
                 world.heads().into_iter().filter(|(name, _)| name == "train_shards").collect();
-            let session = world.sessions.open(&reads, Rows::Slices(&keys)).await?;
+            let session = world.sessions.open(&reads, Rows::Slices(&keys))?;
             let shards = session.sql("SELECT * FROM train_shards ORDER BY sample_id, window_index").await?;
             let mut batches = shards.execute_stream().await?;
             let mut rest: Option<RecordBatch> = None;
@@ -101,7 +101,7 @@ impl Stage for ScoreStage {
 /// Loads the newest model as (model, id, tokenizer id); `None` if none was trained yet.
 async fn load_model(world: &World) -> Result<Option<(Arc<StepModel>, String, String)>> {
     let Some(table) = world.head(MODELS) else { return Ok(None) };
-    let session = world.sessions.open(&BTreeMap::from([(MODELS.to_owned(), table)]), Rows::All).await?;
+    let session = world.sessions.open(&BTreeMap::from([(MODELS.to_owned(), table)]), Rows::All)?;
     let query = "SELECT model_id, url, tokenizer_id FROM models ORDER BY created_at DESC LIMIT 1";
     let batches = session.sql(query).await?.collect().await?;
     let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else { return Ok(None) };

@@ -81,7 +81,7 @@ impl Stage for TokenizerStage {
                 (read, path.as_str())
             }
             None => {
-                let session = world.sessions.open(&world.heads(), Rows::All).await?;
+                let session = world.sessions.open(&world.heads(), Rows::All)?;
                 let texts = session.sql(&format!("{TEXTS}'{}'", self.label_mode)).await?;
                 (train_tokenizer(texts.execute_stream().await?, self.vocab_size).await?, "trained")
             }
@@ -105,7 +105,7 @@ pub async fn load_tokenizer_of(
     sessions: &crate::catalog::Sessions,
     table: Table,
 ) -> Result<Option<Arc<StepTokenizer>>> {
-    let session = sessions.open(&BTreeMap::from([(TOKENIZERS.to_owned(), table)]), Rows::All).await?;
+    let session = sessions.open(&BTreeMap::from([(TOKENIZERS.to_owned(), table)]), Rows::All)?;
     let batches = session.table(TOKENIZERS).await?.collect().await?;
     let tokenizer = tokenizer_of(&batches)?.map(Arc::new);
     if let Some(tokenizer) = &tokenizer {

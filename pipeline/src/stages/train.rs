@@ -85,7 +85,7 @@ impl Stage for TrainStage {
     async fn run(&self, world: &World, work: &Assessment) -> Result<Vec<Table>> {
         let tokenizer =
             load_tokenizer(world).await?.ok_or_else(|| Error::bug("train runs before there is a tokenizer"))?;
-        let session = world.sessions.open(&world.heads(), Rows::All).await?;
+        let session = world.sessions.open(&world.heads(), Rows::All)?;
         let shards = session.sql("SELECT * FROM train_shards WHERE split = 'train'").await?;
         let examples = load_examples(&shards.collect().await?)?;
         if examples.is_empty() {
