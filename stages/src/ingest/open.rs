@@ -1,13 +1,17 @@
 //! Opens a source file for blocking reads, and hashes what it holds.
 
 use std::io::{self, BufReader, Read};
+use std::sync::{Arc, Mutex};
 
-use object_store::{GetResultPayload, ObjectStoreExt};
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt};
 use secprm_storage::{Location, SourceFile};
+use tokio::runtime::Handle;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::compression::Decompressed;
-use super::random_access::RandomAccess;
+use super::random_access::{RandomAccess, ReadAt};
 use super::reader::{Access, RawInput};
 use crate::error::{Result, StageError};
 
@@ -66,7 +70,7 @@ pub async fn open(location: &Location, file: &SourceFile, access: Access) -> Res
             let unreadable = |source| StageError::Read { file: location.display(file), source };
             Opened::Stream(Decompressed::new(&file.name, raw).map_err(unreadable)?)
         }
-        Access::Random => Opened::Random(RandomAccess::open(location, file).await?, raw),
+        Access::Random => Opened::Random(open_random(location, file).await?, raw),
     })
 }
 
@@ -76,6 +80,32 @@ pub async fn hash_of(location: &Location, file: &SourceFile) -> Result<String> {
     let name = location.display(file);
     tokio::task::spawn_blocking(move || finish_hash(raw).map_err(|source| StageError::Read { file: name, source }))
         .await?
+}
+
+/// A file in a store that has ranges instead of places.
+struct Ranges {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    runtime: Handle,
+}
+
+impl ReadAt for Ranges {
+    fn read_at(&self, start: u64, length: u64) -> io::Result<Bytes> {
+        self.runtime.block_on(self.store.get_range(&self.path, start..start + length)).map_err(io::Error::other)
+    }
+}
+
+async fn open_random(location: &Location, file: &SourceFile) -> Result<RandomAccess> {
+    let unreadable = |error| StageError::Read { file: location.display(file), source: io::Error::other(error) };
+    let found = location.store().get(&file.path).await.map_err(unreadable)?;
+    let bytes = found.meta.size;
+    let place: Arc<dyn ReadAt> = match found.payload {
+        GetResultPayload::File(open, _) => Arc::new(Mutex::new(open)),
+        GetResultPayload::Stream(_) => {
+            Arc::new(Ranges { store: location.store().clone(), path: file.path.clone(), runtime: Handle::current() })
+        }
+    };
+    Ok(RandomAccess::new(bytes, place))
 }
 
 async fn open_raw(location: &Location, file: &SourceFile) -> Result<RawStream> {

@@ -5,69 +5,56 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use object_store::path::Path;
-use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
-use secprm_storage::{Location, SourceFile};
-use tokio::runtime::Handle;
-
-use crate::error::{Result, StageError};
 
 /// Bytes that a cursor fetches at once.
-const FETCH_BYTES: u64 = 1 << 20;
+const FETCH_BYTES: usize = 1 << 20;
 
-/// A file of known length. Use it on a blocking thread.
-#[derive(Debug, Clone)]
+/// A file of known length.
+#[derive(Clone)]
 pub struct RandomAccess {
     bytes: u64,
-    place: Place,
+    place: Arc<dyn ReadAt>,
 }
 
-#[derive(Debug, Clone)]
-enum Place {
-    Local(Arc<Mutex<File>>),
-    Store { store: Arc<dyn ObjectStore>, path: Path, runtime: Handle },
-    Memory(Bytes),
+/// Something that is read at any place; reads may block.
+pub trait ReadAt: Send + Sync {
+    /// Returns the bytes from `start` on, exactly `length` of them, all within the file.
+    fn read_at(&self, start: u64, length: u64) -> io::Result<Bytes>;
+}
+
+impl ReadAt for Mutex<File> {
+    fn read_at(&self, start: u64, length: u64) -> io::Result<Bytes> {
+        let mut file = self.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        (&mut *file).take(length).read_to_end(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+impl ReadAt for Bytes {
+    fn read_at(&self, start: u64, length: u64) -> io::Result<Bytes> {
+        Ok(self.slice(start as usize..(start + length) as usize))
+    }
 }
 
 impl RandomAccess {
-    /// Opens a file of a source; call it inside of a Tokio runtime.
-    pub(super) async fn open(location: &Location, file: &SourceFile) -> Result<RandomAccess> {
-        let unreadable = |error| StageError::Read { file: location.display(file), source: io::Error::other(error) };
-        let found = location.store().get(&file.path).await.map_err(unreadable)?;
-        let bytes = found.meta.size;
-        let place = match found.payload {
-            GetResultPayload::File(open, _) => Place::Local(Arc::new(Mutex::new(open))),
-            GetResultPayload::Stream(_) => {
-                Place::Store { store: location.store().clone(), path: file.path.clone(), runtime: Handle::current() }
-            }
-        };
-        Ok(RandomAccess { bytes, place })
+    /// Wraps a file of `bytes` bytes.
+    pub fn new(bytes: u64, place: Arc<dyn ReadAt>) -> RandomAccess {
+        RandomAccess { bytes, place }
     }
 
-    /// Wraps bytes in memory, for tests.
+    /// Wraps bytes in memory.
     pub fn in_memory(bytes: Bytes) -> RandomAccess {
-        RandomAccess { bytes: bytes.len() as u64, place: Place::Memory(bytes) }
+        RandomAccess::new(bytes.len() as u64, Arc::new(bytes))
     }
 
     /// Returns the bytes from `start` on, `length` of them, or fewer where the file ends.
     pub fn read_at(&self, start: u64, length: usize) -> io::Result<Bytes> {
         let start = start.min(self.bytes);
-        let length = (length as u64).min(self.bytes - start);
-        match &self.place {
-            Place::Local(file) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.seek(SeekFrom::Start(start))?;
-                let mut bytes = Vec::with_capacity(length as usize);
-                (&mut *file).take(length).read_to_end(&mut bytes)?;
-                Ok(bytes.into())
-            }
-            Place::Store { store, path, runtime } => {
-                runtime.block_on(store.get_range(path, start..start + length)).map_err(io::Error::other)
-            }
-            Place::Memory(bytes) => Ok(bytes.slice(start as usize..(start + length) as usize)),
-        }
+        self.place.read_at(start, (length as u64).min(self.bytes - start))
     }
 
     /// Returns a reader that seeks.
@@ -110,7 +97,7 @@ impl Read for Cursor {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let fetched_end = self.fetched_at + self.fetched.len() as u64;
         if !(self.fetched_at..fetched_end).contains(&self.position) {
-            self.fetched = self.file.read_at(self.position, FETCH_BYTES as usize)?;
+            self.fetched = self.file.read_at(self.position, FETCH_BYTES)?;
             self.fetched_at = self.position;
         }
         let from = (self.position - self.fetched_at) as usize;
