@@ -78,7 +78,7 @@ impl Stage for IngestStage {
             for listing in &listings {
                 for file in &listing.files {
                     let stamp = format!("{} {} {:?}", file.size, file.last_modified_micros, file.e_tag);
-                    assessment.inputs.insert(format!("source {}", listing.location.display(file)), stamp);
+                    assessment.inputs.insert(format!("source {}", listing.source.location.display(file)), stamp);
                 }
             }
             assessment.units.insert(kind.as_str().to_owned(), fingerprint);

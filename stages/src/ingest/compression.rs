@@ -1,6 +1,6 @@
 //! Compressed raw files: what their names say, and how they are read.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 
 use flate2::bufread::MultiGzDecoder;
 

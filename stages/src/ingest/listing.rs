@@ -24,25 +24,21 @@ pub struct Source {
     pub granularities: Vec<Granularity>,
 }
 
-/// The files of one `[[source]]` that belong to its dataset.
-#[derive(Debug, Clone)]
-pub struct Listing {
-    /// The url as configured, without credentials.
-    pub url: String,
-    /// Where it is.
-    pub location: Location,
-    /// The granularities that pairs are made of.
-    pub granularities: Vec<Granularity>,
-    /// Its files, by name.
-    pub files: Vec<SourceFile>,
-}
-
-impl Listing {
+impl Source {
     /// What rows depend on beside the files: the url, and which granularities are wanted.
     pub(super) fn key(&self) -> String {
         let names: Vec<&str> = self.granularities.iter().map(|granularity| granularity.as_str()).collect();
         format!("{}\n{}", self.url, names.join(","))
     }
+}
+
+/// The files of one `[[source]]` that belong to its dataset.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The source.
+    pub source: Source,
+    /// Its files, by name.
+    pub files: Vec<SourceFile>,
 }
 
 /// What an earlier run found out about a file.
@@ -68,8 +64,9 @@ pub type KnownFiles = BTreeMap<(String, String), KnownFile>;
 pub async fn list_dataset(kind: DatasetKind, sources: &[Source]) -> Result<Vec<Listing>> {
     let reader = reader_for(kind);
     let mut listings = Vec::new();
-    for Source { url, location, granularities } in sources {
-        let listed = location.list().await.map_err(|error| {
+    for source in sources {
+        let url = &source.url;
+        let listed = source.location.list().await.map_err(|error| {
             let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
             StageError::Source {
                 message: format!("source {url} of dataset {kind}: {error}{cause}"),
@@ -89,8 +86,7 @@ pub async fn list_dataset(kind: DatasetKind, sources: &[Source]) -> Result<Vec<L
             });
         }
         files.sort_by(|left, right| left.name.cmp(&right.name));
-        let granularities = granularities.clone();
-        listings.push(Listing { url: url.clone(), location: location.clone(), granularities, files });
+        listings.push(Listing { source: source.clone(), files });
     }
     Ok(listings)
 }
@@ -111,12 +107,12 @@ pub async fn dataset_fingerprint(
     let mut hashes = Vec::new();
     for listing in listings {
         for file in &listing.files {
-            let earlier = known.get(&(listing.url.clone(), file.name.clone()));
+            let earlier = known.get(&(listing.source.url.clone(), file.name.clone()));
             let hash = match earlier.filter(|earlier| is_untouched(earlier, file)) {
                 Some(earlier) => earlier.hash.clone(),
-                None => hash_of(&listing.location, file).await?,
+                None => hash_of(&listing.source.location, file).await?,
             };
-            hashes.push((listing.key(), file.name.clone(), hash));
+            hashes.push((listing.source.key(), file.name.clone(), hash));
         }
     }
     Ok(fingerprint_of(kind, &hashes, options))

@@ -19,7 +19,7 @@ use crate::error::{Result, StageError};
 const READ_BUFFER: usize = 1 << 20;
 
 /// A reader that hashes every byte it hands out.
-struct Hashed<R> {
+pub struct Hashed<R> {
     inner: R,
     hasher: blake3::Hasher,
 }
@@ -32,7 +32,8 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-type RawStream = BufReader<Hashed<Box<dyn Read + Send>>>;
+/// The raw bytes of a file, from first to last.
+pub type RawStream = BufReader<Hashed<Box<dyn Read + Send>>>;
 
 /// A source file, open for reading in bounded memory.
 pub enum Opened {

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::compression::logical_name;
 use super::identity::{ContentKey, code_hash};
-use super::open::{Opened, open};
+use super::open::open;
 use super::reader::{DatasetReader, FileContext};
 use super::record::{Granularity, Located, Pair, Reject};
 use crate::error::{Result, StageError};

@@ -15,7 +15,7 @@ use secprm_storage::{
 
 use super::columns::{push_pair, push_reject};
 use super::identity::{PairIds, RecordSum, id_text, slice_count, slice_of};
-use super::listing::{Listing, content_seed, fingerprint_of};
+use super::listing::{Listing, Source, content_seed, fingerprint_of};
 use super::read::{FileEnd, ReadRow, Reading, start_reading};
 use super::reader::{DatasetKind, DatasetReader, reader_for};
 use super::tables::{SOURCES, ingest_tables};
@@ -68,16 +68,21 @@ pub async fn ingest_dataset(
     let specs = ingest_tables();
     let mut writing = Writing::start(warehouse, &specs, kind, listings, options)?;
     let reader: Arc<dyn DatasetReader> = reader_for(kind).into();
-    let mut readings = futures::stream::iter(every_file(listings).into_iter().map(|(listing, file)| {
-        let (location, granularities) = (listing.location.clone(), listing.granularities.clone());
-        let started = start_reading(reader.clone(), location, file.clone(), options.max_record_bytes, granularities);
-        async move { started.await.map(|reading| (listing, file, reading)) }
+    let mut readings = futures::stream::iter(every_file(listings).into_iter().map(|(source, file)| {
+        let reading = start_reading(
+            reader.clone(),
+            source.location.clone(),
+            file.clone(),
+            options.max_record_bytes,
+            source.granularities.clone(),
+        );
+        async move { reading.await.map(|reading| (source, file, reading)) }
     }))
     .buffered(options.threads.max(1));
     let mut hashes = Vec::new();
     let mut bytes = 0;
     while let Some(started) = readings.next().await {
-        let (listing, file, Reading { mut rows, end }) = started?;
+        let (source, file, Reading { mut rows, end }) = started?;
         let counts_before = writing.counts();
         let mut pending = Vec::new();
         let mut accounted = Accounted::default();
@@ -94,10 +99,10 @@ pub async fn ingest_dataset(
             pairs: counts.0 - counts_before.0,
             rejects: counts.1 - counts_before.1,
         };
-        writing.push_source(&listing.url, file, &hash, &became);
+        writing.push_source(&source.url, &file, &hash, &became);
         writing.records += records;
         bytes += file.size;
-        hashes.push((listing.key(), file.name.clone(), hash));
+        hashes.push((source.key(), file.name, hash));
     }
     drop(readings);
     let fingerprint = fingerprint_of(kind, &hashes, options);
@@ -106,8 +111,10 @@ pub async fn ingest_dataset(
     Ok(Ingested { tables, records, pairs, rejects, bytes })
 }
 
-fn every_file(listings: &[Listing]) -> Vec<(&Listing, &SourceFile)> {
-    listings.iter().flat_map(|listing| listing.files.iter().map(move |file| (listing, file))).collect()
+fn every_file(listings: &[Listing]) -> Vec<(Source, SourceFile)> {
+    let files =
+        listings.iter().flat_map(|listing| listing.files.iter().map(|file| (listing.source.clone(), file.clone())));
+    files.collect()
 }
 
 /// Takes a dataset that is no longer configured out of the ingest tables.
