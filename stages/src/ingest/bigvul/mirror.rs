@@ -1,11 +1,13 @@
 //! BigVul's mirror: Parquet files whose names begin with their split.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use arrow::array::{Array, AsArray, LargeStringArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
+use arrow::compute::{can_cast_types, cast};
+use arrow::datatypes::{DataType, Field};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 
 use super::columns::{COLUMN_COUNT, COLUMNS, find_columns};
@@ -25,21 +27,24 @@ type Texts = [Option<LargeStringArray>; COLUMN_COUNT];
 /// Reads a Parquet file, batch by batch; returns the number of rows. Rows have no place of their own in the file: all are at byte 0.
 ///
 /// # Errors
-/// [`StageError::Source`] where the file is no Parquet or has not BigVul's columns, [`StageError::Read`] where it is damaged further in,
-/// and those of the sink.
+/// [`StageError::Source`] where the file is no Parquet or has not BigVul's columns, [`StageError::Read`] where it cannot be read or
+/// decoded to its end, and those of the sink. A text that is no UTF-8 is such an end.
 pub fn read_mirror(context: &FileContext, file: &RandomAccess, sink: &mut Sink<'_>) -> Result<u64> {
     let split = split_of(&context.path);
-    let not_parquet = |error| unusable(context, error);
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file.clone()).map_err(not_parquet)?;
-    let names: Vec<&str> = builder.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    // The types of the program that wrote the file do not matter: all columns become text.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new_with_options(file.clone(), options))
+        .map_err(|error| unusable(context, 0, error))?;
+    let names: Vec<&str> = builder.schema().fields().iter().map(|field| name_of_text(field)).collect();
     let places = find_columns(context, &names)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), places.into_iter().flatten());
-    let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(not_parquet)?;
+    let mut batches = guarded(|| builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())
+        .map_err(|error| unusable(context, 0, error))?;
     let mut rows = 0;
-    for batch in batches {
-        let texts = batch.and_then(|batch| texts_of(&batch)).map_err(|error| damaged(context, rows, &error))?;
-        let count = texts.iter().flatten().map(Array::len).max().unwrap_or(0);
-        for index in 0..count {
+    let mut next_batch = || guarded(|| batches.next().transpose());
+    while let Some(batch) = next_batch().map_err(|error| unusable(context, rows, error))? {
+        let texts = texts_of(&batch)?;
+        for index in 0..batch.num_rows() {
             let row = texts.each_ref().map(|column| value_of(column.as_ref(), index));
             let outcome = outcome_of(context, row, split).map(Box::new);
             sink(Located { row: rows, records: 1, byte_offset: 0, outcome })?;
@@ -49,6 +54,19 @@ pub fn read_mirror(context: &FileContext, file: &RandomAccess, sink: &mut Sink<'
     Ok(rows)
 }
 
+/// Takes a step of the Parquet library, which panics at some damaged files where others are errors.
+fn guarded<T, E: Into<ParquetError>>(step: impl FnOnce() -> Result<T, E>) -> Result<T, ParquetError> {
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(outcome) => outcome.map_err(Into::into),
+        Err(_) => Err(ParquetError::General("the file is damaged".to_owned())),
+    }
+}
+
+/// The name of a column that can be read as text; no name for others, which are not what is looked for.
+fn name_of_text(field: &Field) -> &str {
+    if can_cast_types(field.data_type(), &DataType::LargeUtf8) { field.name() } else { "" }
+}
+
 fn split_of(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let first_word = name.split(|letter: char| !letter.is_ascii_alphanumeric()).next();
@@ -56,7 +74,7 @@ fn split_of(path: &str) -> Option<&str> {
 }
 
 /// Turns columns of whatever type into text: strings in any of their encodings, and numbers.
-fn texts_of(batch: &RecordBatch) -> Result<Texts, ArrowError> {
+fn texts_of(batch: &RecordBatch) -> Result<Texts> {
     let mut texts = Texts::default();
     for (text, name) in texts.iter_mut().zip(COLUMNS) {
         if let Some(column) = batch.column_by_name(name) {
@@ -82,21 +100,17 @@ fn outcome_of(context: &FileContext, row: Row<'_>, split: Option<&str>) -> Resul
     outcome.map_err(|(reason, detail)| Reject { reason, detail, raw: Some(shown(row.join("\n").as_bytes())) })
 }
 
-fn unusable(context: &FileContext, error: ParquetError) -> StageError {
+fn unusable(context: &FileContext, rows: u64, error: ParquetError) -> StageError {
+    let file = context.path.clone();
     match error {
         ParquetError::External(cause) => {
-            StageError::Read { file: context.path.clone(), source: std::io::Error::other(cause) }
+            StageError::Read { file, source: io::Error::other(format!("after {rows} rows: {cause}")) }
         }
         other => StageError::Source {
-            message: format!("{} is no whole Parquet file: {other}", context.path),
+            message: format!("{file} is no whole Parquet file: after {rows} rows: {other}"),
             remedy: "check `dataset` and `url` of this [[source]], or get the file again".to_owned(),
         },
     }
-}
-
-fn damaged(context: &FileContext, rows: u64, error: &ArrowError) -> StageError {
-    let source = std::io::Error::other(format!("behind row {rows}: {error}; get the file again if it is damaged"));
-    StageError::Read { file: context.path.clone(), source }
 }
 
 #[cfg(test)]
@@ -220,7 +234,8 @@ mod tests {
         let mut columns = mirror(3);
         let number: ArrayRef = Arc::new(Int8Array::from(vec![1, 2, 3]));
         columns[7].1 = Arc::new(arrow::array::StructArray::try_from(vec![("x", number)]).unwrap());
-        assert!(matches!(read_with(500, written(columns)), Err(StageError::Read { .. })));
+        let error = read_with(500, written(columns)).unwrap_err().to_string();
+        assert!(error.ends_with("it has no column func_before"), "{error}");
     }
 
     proptest! {
@@ -230,6 +245,20 @@ mod tests {
             let whole = written(mirror(250));
             let cut = (whole.len() as f64 * cut) as usize;
             prop_assert!(read_with(500, whole[..cut].to_vec()).is_err());
+        }
+
+        #[test]
+        fn a_damaged_file_is_read_or_is_an_error(damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+            let mut bytes = written(mirror(20));
+            for (place, byte) in damage {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            let is_expected = match read_with(500, bytes) {
+                Ok(_) | Err(StageError::Read { .. } | StageError::Source { .. }) => true,
+                Err(_) => false,
+            };
+            prop_assert!(is_expected);
         }
     }
 }
