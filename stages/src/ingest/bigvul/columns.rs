@@ -45,8 +45,8 @@ pub fn find_columns(context: &FileContext, names: &[&str]) -> Result<Places> {
 pub fn stranger(context: &FileContext, missing: &[&str]) -> StageError {
     StageError::Source {
         message: format!("{} is not a BigVul file: it has no column {}", context.path, missing.join(", ")),
-        remedy: "check `dataset` and `url` of this [[source]]; BigVul is MSR_data_cleaned.csv with a header, or Parquet files with \
-                 the same names of columns"
+        remedy: "check `dataset` and `url` of this [[source]]; BigVul is MSR_data_cleaned.csv with its header, or Parquet files \
+                 with the same names of columns"
             .to_owned(),
     }
 }

@@ -248,7 +248,9 @@ mod tests {
         }
 
         #[test]
-        fn a_damaged_file_is_read_or_is_an_error(damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        fn a_damaged_file_is_read_or_is_an_error(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
             let mut bytes = written(mirror(20));
             for (place, byte) in damage {
                 let place = place.index(bytes.len());

@@ -46,7 +46,7 @@ impl<'records> Fields<'records> {
     pub fn get(&self, column: usize) -> &'records [u8] {
         let start = column.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let field = self.ends.get(column).and_then(|end| self.text.get(start..*end)).unwrap_or_default();
-        // Records end at line feeds alone, since a carriage return may stand within a field; before the line feed it is part of the end.
+        // Records end at line feeds alone, since a carriage return may stand within a field; right before, it is part of the end.
         let line = self.raw.strip_suffix(b"\n").unwrap_or(self.raw);
         let has_line_end = column + 1 == self.ends.len() && line.ends_with(b"\r");
         if has_line_end { field.strip_suffix(b"\r").unwrap_or(field) } else { field }

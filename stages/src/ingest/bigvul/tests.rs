@@ -333,11 +333,20 @@ fn any_code() -> impl Strategy<Value = String> {
     prop::collection::vec(parts, 0..30).prop_map(|parts| parts.concat())
 }
 
+/// The byte behind each record of a whole file.
+fn ends_of(whole: &[Located], bytes: usize) -> Vec<u64> {
+    whole.iter().skip(1).map(|located| located.byte_offset).chain([bytes as u64]).collect()
+}
+
 proptest! {
     #[test]
-    fn whatever_code_is_written_is_read_back(codes in prop::collection::vec((any_code(), any_code(), any_code()), 1..6)) {
-        let records: Vec<String> = codes.iter().enumerate()
-            .map(|(index, (before, after, patch))| record(index, &[("func_before", before), ("func_after", after), ("patch", patch)])).collect();
+    fn whatever_code_is_written_is_read_back(
+        codes in prop::collection::vec((any_code(), any_code(), any_code()), 1..6),
+    ) {
+        let written = |(index, (before, after, patch)): (usize, &(String, String, String))| {
+            record(index, &[("func_before", before), ("func_after", after), ("patch", patch)])
+        };
+        let records: Vec<String> = codes.iter().enumerate().map(written).collect();
         let found = read_with(1 << 20, file(&records).as_bytes()).unwrap().1;
         prop_assert_eq!(found.len(), codes.len());
         for (located, (before, after, _)) in found.iter().zip(&codes) {
@@ -361,7 +370,7 @@ proptest! {
         let cut = HEADER.len() + 1 + ((text.len() - HEADER.len() - 1) as f64 * cut) as usize;
         let whole = read(text.as_bytes());
         let found = read(&text.as_bytes()[..cut]);
-        let ends: Vec<u64> = whole.iter().skip(1).map(|located| located.byte_offset).chain([text.len() as u64]).collect();
+        let ends = ends_of(&whole, text.len());
         let kept = ends.iter().filter(|end| **end <= cut as u64).count();
         prop_assert_eq!(&found[..kept], &whole[..kept]);
         prop_assert!(found.len() <= kept + 1);
@@ -376,7 +385,7 @@ proptest! {
         let bytes = [&text.as_bytes()[..start], &text.as_bytes()[end..]].concat();
         let whole = read(text.as_bytes());
         let found = read(&bytes);
-        let ends: Vec<u64> = whole.iter().skip(1).map(|located| located.byte_offset).chain([text.len() as u64]).collect();
+        let ends = ends_of(&whole, text.len());
         for (index, located) in whole.iter().enumerate() {
             let is_hurt = located.byte_offset < end as u64 && ends[index] > start as u64;
             // The record behind a line end that was taken goes with the record before.

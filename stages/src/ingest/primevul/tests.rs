@@ -23,9 +23,9 @@ fn read(path: &str, text: &[u8]) -> Result<(u64, Vec<Located>)> {
 /// A line as the dataset writes it, with a hash that no 64-bit integer holds.
 fn line(target: i64, code: &str, commit: &str) -> String {
     let text = json!({
-        "idx": 7, "project": "bash", "commit_id": commit, "project_url": "None", "commit_url": "None", "commit_message": "fix\n",
-        "target": target, "func": code, "func_hash": "HASH", "file_name": "shell.c", "file_hash": null, "cwe": ["CWE-787"],
-        "cve": "CVE-2019-1", "cve_desc": "", "nvd_url": "",
+        "idx": 7, "project": "bash", "commit_id": commit, "project_url": "None", "commit_url": "None",
+        "commit_message": "fix\n", "target": target, "func": code, "func_hash": "HASH", "file_name": "shell.c",
+        "file_hash": null, "cwe": ["CWE-787"], "cve": "CVE-2019-1", "cve_desc": "", "nvd_url": "",
     });
     text.to_string().replace("\"HASH\"", &u128::MAX.to_string())
 }
@@ -147,7 +147,7 @@ fn what_is_unknown_or_missing_or_of_an_earlier_version_is_tolerated() {
     assert_eq!((unknown.file_path, unknown.cve, unknown.commit_id, unknown.project), (None, None, None, None));
     assert_eq!(unknown.cwe, ["CWE-20"]);
     let v0 = read_one(
-        r#"{"project":"p","commit_id":"c","target":0,"func":"f","cwe":[],"big_vul_idx":null,"idx":1,"hash":318446744073709551615,"size":3,"message":"m"}"#,
+        r#"{"project":"p","commit_id":"c","target":0,"func":"f","cwe":[],"big_vul_idx":null,"hash":318446744073709551615,"size":3}"#,
     );
     assert_eq!((v0.commit_id.as_deref(), v0.cwe), (Some("c"), vec![]));
     let cpp =
@@ -158,8 +158,9 @@ fn what_is_unknown_or_missing_or_of_an_earlier_version_is_tolerated() {
 
 #[test]
 fn what_only_the_fixed_version_tells_holds_for_the_pair() {
-    let text = "{\"func\":\"a\",\"target\":1}\n{\"func\":\"b\",\"target\":0,\"file_name\":\"x.cpp\",\"cwe\":[\"CWE-1\"],\"commit_id\":\"c\"}";
-    let (_, found) = read(PAIRED, text.as_bytes()).unwrap();
+    let bare = r#"{"func":"a","target":1}"#;
+    let fixed = r#"{"func":"b","target":0,"file_name":"x.cpp","cwe":["CWE-1"],"commit_id":"c"}"#;
+    let (_, found) = read(PAIRED, format!("{bare}\n{fixed}").as_bytes()).unwrap();
     let pair = pairs(&found)[0];
     assert_eq!((pair.language, pair.file_path.as_deref()), (Language::Cpp, Some("x.cpp")));
     assert_eq!((pair.cwe.as_slice(), pair.commit_id.as_deref()), (&["CWE-1".to_owned()][..], Some("c")));
@@ -228,15 +229,21 @@ proptest! {
     }
 
     #[test]
-    fn a_pair_is_a_vulnerable_and_then_a_fixed_version_of_one_commit(targets in prop::collection::vec((0..2i64, 0..3usize), 0..40)) {
-        let code = |row: usize, (target, commit): &(i64, usize)| line(*target, &format!("{row} {target} {commit}"), &format!("c{commit}"));
-        let lines: Vec<String> = targets.iter().enumerate().map(|(row, version)| code(row, version)).collect();
+    fn a_pair_is_a_vulnerable_and_then_a_fixed_version_of_one_commit(
+        versions in prop::collection::vec((0..2i64, 0..3usize), 0..40),
+    ) {
+        // The code says which line it is of.
+        let written = |(row, (target, commit)): (usize, &(i64, usize))| {
+            line(*target, &row.to_string(), &format!("c{commit}"))
+        };
+        let lines: Vec<String> = versions.iter().enumerate().map(written).collect();
         let (_, found) = read(PAIRED, lines.join("\n").as_bytes()).unwrap();
         for pair in pairs(&found) {
-            let parts = |code: &Option<String>| -> Vec<usize> { code.as_deref().unwrap().split(' ').map(|part| part.parse().unwrap()).collect() };
-            let (vulnerable, fixed) = (parts(&pair.vulnerable_code), parts(&pair.secure_code));
-            prop_assert_eq!((vulnerable[1], fixed[1], fixed[0]), (1, 0, vulnerable[0] + 1));
-            prop_assert_eq!(vulnerable[2], fixed[2]);
+            let row_of = |code: &Option<String>| code.as_deref().unwrap().parse::<usize>().unwrap();
+            let (vulnerable, fixed) = (row_of(&pair.vulnerable_code), row_of(&pair.secure_code));
+            prop_assert_eq!(fixed, vulnerable + 1);
+            prop_assert_eq!((versions[vulnerable].0, versions[fixed].0), (1, 0));
+            prop_assert_eq!(versions[vulnerable].1, versions[fixed].1);
         }
     }
 
