@@ -6,6 +6,7 @@
 mod bigvul;
 mod columns;
 mod compression;
+mod cwe;
 mod identity;
 mod json_records;
 mod jsonl;

@@ -1,0 +1,99 @@
+//! A row of BigVul, out of whichever of the two layouts, and the pair it is.
+
+use arrow::compute::kernels::cast_utils::Parser;
+use arrow::datatypes::Date32Type;
+
+use super::columns::COLUMN_COUNT;
+use crate::ingest::cwe::cwe_identifiers;
+use crate::ingest::json_records::Flaw;
+use crate::ingest::record::{Granularity, Pair, RejectReason, Subset};
+use crate::language::Language;
+
+const MICROSECONDS_OF_DAY: i64 = 86_400_000_000;
+
+/// Letters of a bad value that a reject's detail shows.
+const SHOWN_OF_VALUE: usize = 40;
+
+/// The fields of a row as text, in the order of [`super::columns::COLUMNS`]; empty where there is no value.
+pub type Row<'row> = [&'row str; COLUMN_COUNT];
+
+/// Makes a pair of a row with `vul` 1, also where both versions are the same, and an unpaired secure row of one with `vul` 0.
+///
+/// # Errors
+/// A flaw where `vul` or the date cannot be read, or there is no code. A date that is none hints at shifted columns, and dropping it
+/// would silently change a split by time: so it is a flaw too.
+pub fn pair_of(row: Row<'_>, split: Option<&str>) -> Result<Pair, Flaw> {
+    let [cve, cwe, publish_date, commit_id, file_name, func_after, func_before, lang, project, vul] = row;
+    let is_vulnerable = match vul.trim() {
+        "0" => false,
+        "1" => true,
+        "" => return Err((RejectReason::MissingField, "vul has no value".to_owned())),
+        _ => return Err((RejectReason::InvalidValue, format!("vul is \"{}\", neither 0 nor 1", start_of(vul)))),
+    };
+    let (subset, vulnerable_code, secure_code) = match is_vulnerable {
+        true => (Subset::Paired, Some(func_before), func_after),
+        false => (Subset::Unpaired, None, func_before),
+    };
+    if is_blank(secure_code) && vulnerable_code.is_none_or(is_blank) {
+        return Err((RejectReason::EmptyCode, "func_before (and func_after, where vul is 1) holds no code".to_owned()));
+    }
+    Ok(Pair {
+        subset,
+        upstream_split: split.map(str::to_owned),
+        granularity: Granularity::Function,
+        language: language_of(lang.trim(), file_name),
+        cwe: cwe_identifiers(cwe),
+        cve: known(cve),
+        project: known(project),
+        commit_id: known(commit_id),
+        committed_at: None,
+        published_at: midnight_of(publish_date.trim())?,
+        file_path: known(file_name),
+        function_name: None,
+        vulnerable_code: vulnerable_code.map(str::to_owned),
+        secure_code: Some(secure_code.to_owned()),
+        files: Vec::new(),
+        expert_lines: Vec::new(),
+    })
+}
+
+/// The language by the file's name. `lang` decides where that tells nothing, and for headers, which both languages have.
+fn language_of(lang: &str, file_name: &str) -> Language {
+    let by_name = Language::from_path(file_name);
+    let is_header = file_name.to_ascii_lowercase().ends_with(".h");
+    if by_name != Language::Text && !is_header {
+        return by_name;
+    }
+    match lang.to_ascii_lowercase().as_str() {
+        "" => Language::C,
+        "c++" | "cxx" => Language::Cpp,
+        other => other.parse().unwrap_or(Language::Text),
+    }
+}
+
+/// Microseconds since 1970 at the start of a day, UTC; `None` for no date.
+fn midnight_of(date: &str) -> Result<Option<i64>, Flaw> {
+    if date.is_empty() {
+        return Ok(None);
+    }
+    let days = Date32Type::parse(date).map(i64::from);
+    match days.and_then(|days| days.checked_mul(MICROSECONDS_OF_DAY)) {
+        Some(micros) => Ok(Some(micros)),
+        None => {
+            let detail = format!("Publish Date is \"{}\", not of the form 2019-01-31", start_of(date));
+            Err((RejectReason::InvalidValue, detail))
+        }
+    }
+}
+
+fn known(text: &str) -> Option<String> {
+    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn is_blank(code: &str) -> bool {
+    code.trim().is_empty()
+}
+
+fn start_of(value: &str) -> String {
+    value.chars().take(SHOWN_OF_VALUE).collect()
+}
