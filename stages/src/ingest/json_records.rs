@@ -48,19 +48,19 @@ pub struct RawRecord {
 }
 
 /// Reads JSON lines one by one and finds out whether they are the dataset's.
-pub struct JsonRecords<'file> {
+pub struct JsonRecords<'context, 'file> {
     lines: Lines<'file>,
-    context: &'file FileContext,
+    context: &'context FileContext,
     layout: &'static Layout,
     recognised: bool,
 }
 
-impl<'file> JsonRecords<'file> {
+impl<'context, 'file> JsonRecords<'context, 'file> {
     /// Starts at the file's first byte.
     ///
     /// # Errors
     /// If the file was opened for random access.
-    pub fn new(context: &'file FileContext, input: RawInput<'file>, layout: &'static Layout) -> Result<Self> {
+    pub fn new(context: &'context FileContext, input: RawInput<'file>, layout: &'static Layout) -> Result<Self> {
         let lines = Lines::new(input.stream(context)?, context.max_record_bytes);
         Ok(JsonRecords { lines, context, layout, recognised: false })
     }
