@@ -108,7 +108,7 @@ fn commit_of(entry: &BugEntry<'_>, path: &str) -> Commit {
     let (project, commit_id) = parse_commit_link(link);
     Commit {
         cwe: entry.weakness.0.iter().filter_map(|cwe| parse_cwe(cwe.as_str())).collect(),
-        cve: nvd_id.or_else(|| path.rsplit('/').nth(1).filter(|folder| is_cve(folder))).map(str::to_owned),
+        cve: nvd_id.or_else(|| path.rsplit(['/', '\\']).nth(1).filter(|folder| is_cve(folder))).map(str::to_owned),
         project,
         commit_id,
         committed_at: None,

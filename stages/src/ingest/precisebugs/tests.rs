@@ -206,6 +206,15 @@ fn long_names_are_followed_and_appended_tars_are_read_on() {
 }
 
 #[test]
+fn a_size_that_only_an_extended_header_gives_ends_the_reading() {
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions([("size", b"9999999999".as_slice())]).unwrap();
+    let error = read("a.tar", &builder.into_inner().unwrap(), &[Granularity::File]).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("pack the BugEntry.json files alone"), "{cause}");
+}
+
+#[test]
 fn hostile_entries_of_a_tar_are_rejects() {
     let large = " ".repeat(LIMIT + 1);
     let tar = tar_of(&[
