@@ -14,7 +14,7 @@ use secprm_stages::ingest::{DatasetKind, FileContext, Granularity, Located, Pair
 fn real(path: &str) -> Option<PathBuf> {
     let folder = match std::env::var_os("SECPRM_REAL_DATA") {
         Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
     };
     let found = folder.join(path);
     if !found.exists() {
