@@ -5,11 +5,15 @@
 
 mod bigvul;
 mod columns;
+mod commit;
 mod compression;
 mod cwe;
+mod dates;
+mod expert_lines;
 mod identity;
 mod json_records;
 mod jsonl;
+mod links;
 mod listing;
 mod open;
 mod precisebugs;
@@ -22,6 +26,7 @@ mod reposvul;
 mod run;
 mod sven;
 mod tables;
+mod text_fields;
 
 pub use identity::slice_count;
 pub use listing::{KnownFile, KnownFiles, Listing, Source, dataset_fingerprint, list_dataset};

@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::commit::RecordSink;
+use super::expert_lines::{ExpertLines, expert_lines};
 use super::json_records::{FieldType, Flaw, JsonRecords, Layout, RawRecord, diagnose};
+use super::links::{non_empty, parse_commit_link, parse_cwe};
 use super::reader::{DatasetKind, DatasetReader, FileContext, RawInput, Sink};
-use super::record::{Granularity, Located, Pair, RejectReason, Subset};
+use super::record::{Granularity, Pair, RejectReason, Subset};
 use crate::error::Result;
 use crate::language::Language;
 
@@ -36,6 +40,8 @@ struct SvenRecord<'line> {
     file_name: Cow<'line, str>,
     #[serde(borrow)]
     vul_type: Cow<'line, str>,
+    #[serde(borrow, default)]
+    line_changes: Option<&'line RawValue>,
 }
 
 impl DatasetReader for SvenReader {
@@ -44,7 +50,7 @@ impl DatasetReader for SvenReader {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn accepts(&self, path: &str) -> bool {
@@ -59,12 +65,18 @@ impl DatasetReader for SvenReader {
         let split = upstream_split(&context.path);
         let mut records = JsonRecords::new(context, input, &LAYOUT)?;
         while let Some(RawRecord { row, byte_offset, bytes }) = records.next_record()? {
-            let outcome =
-                bytes.and_then(|bytes| read_record(&bytes, split).map_err(|flaw| records.reject(flaw, &bytes)));
-            if outcome.is_ok() {
-                records.recognise();
+            let mut given = RecordSink::new(row, byte_offset, sink);
+            let read = bytes.and_then(|bytes| read_record(&bytes, split).map_err(|flaw| records.reject(flaw, &bytes)));
+            match read {
+                Ok((pair, flaw)) => {
+                    records.recognise();
+                    given.pair(pair)?;
+                    if let Some((reason, detail)) = flaw {
+                        given.leave_out(reason, detail)?;
+                    }
+                }
+                Err(reject) => given.reject(reject)?,
             }
-            sink(Located { row, records: 1, byte_offset, outcome: outcome.map(Box::new) })?;
         }
         Ok(records.count())
     }
@@ -76,14 +88,15 @@ fn upstream_split(path: &str) -> Option<&str> {
     folders.find(|folder| matches!(*folder, "train" | "val"))
 }
 
-fn read_record(bytes: &[u8], split: Option<&str>) -> Result<Pair, Flaw> {
+/// Returns the pair, and what of the record it goes without.
+fn read_record(bytes: &[u8], split: Option<&str>) -> Result<(Pair, Option<Flaw>), Flaw> {
     match serde_json::from_slice::<SvenRecord<'_>>(bytes) {
         Ok(record) => pair_of(record, split),
         Err(error) => Err(diagnose(bytes, &error, &REQUIRED.map(|key| (key, FieldType::Text)))),
     }
 }
 
-fn pair_of(record: SvenRecord<'_>, split: Option<&str>) -> Result<Pair, Flaw> {
+fn pair_of(record: SvenRecord<'_>, split: Option<&str>) -> Result<(Pair, Option<Flaw>), Flaw> {
     if record.func_src_before.trim().is_empty() && record.func_src_after.trim().is_empty() {
         return Err((RejectReason::EmptyCode, "func_src_before and func_src_after hold no code".to_owned()));
     }
@@ -92,7 +105,8 @@ fn pair_of(record: SvenRecord<'_>, split: Option<&str>) -> Result<Pair, Flaw> {
         return Err((RejectReason::InvalidValue, detail));
     };
     let (project, commit_id) = parse_commit_link(&record.commit_link);
-    Ok(Pair {
+    let ExpertLines { lines, flaw } = expert_lines(record.line_changes, &record.func_src_before);
+    let pair = Pair {
         subset: Subset::Paired,
         upstream_split: split.map(str::to_owned),
         granularity: Granularity::Function,
@@ -108,41 +122,15 @@ fn pair_of(record: SvenRecord<'_>, split: Option<&str>) -> Result<Pair, Flaw> {
         vulnerable_code: Some(record.func_src_before.into_owned()),
         secure_code: Some(record.func_src_after.into_owned()),
         files: Vec::new(),
-        expert_lines: Vec::new(),
-    })
-}
-
-/// `cwe-089` to `CWE-89`.
-fn parse_cwe(text: &str) -> Option<String> {
-    let digits = text.trim().to_ascii_lowercase().strip_prefix("cwe-").map(str::to_owned)?;
-    if digits.len() > 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u32>().ok().map(|number| format!("CWE-{number}"))
-}
-
-/// `github.com/owner/repository/commit/<hash>?w=1` to project and commit; the link has no scheme and may have a tail.
-fn parse_commit_link(link: &str) -> (Option<String>, Option<String>) {
-    let plain = link.split(['?', '#']).next().unwrap_or(link);
-    let plain = plain.split_once("://").map_or(plain, |(_, rest)| rest);
-    let mut parts = plain.split('/').skip(1);
-    let project = match (parts.next(), parts.next()) {
-        (Some(owner), Some(repository)) if !owner.is_empty() && !repository.is_empty() => {
-            Some(format!("{owner}/{repository}"))
-        }
-        _ => None,
+        expert_lines: lines,
     };
-    let commit = plain.rsplit_once("/commit/").map(|(_, commit)| commit.trim_end_matches('/'));
-    (project, commit.and_then(non_empty))
-}
-
-fn non_empty(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+    Ok((pair, flaw))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::record::Located;
     use super::*;
 
     fn read_all(text: &[u8]) -> Result<Vec<Located>> {
@@ -170,6 +158,22 @@ mod tests {
         assert_eq!((pair.project.as_deref(), pair.commit_id.as_deref()), (Some("o/r"), Some("ab12")));
         assert_eq!((pair.language, pair.cwe.as_slice()), (Language::C, ["CWE-89".to_owned()].as_slice()));
         assert_eq!(pair.upstream_split.as_deref(), Some("train"));
+    }
+
+    #[test]
+    fn broken_marks_never_cost_the_pair() {
+        let marked = GOOD.replace(
+            r#""line_changes":{}"#,
+            r#""line_changes":{"deleted":[{"line_no":1,"line":"a\r\n"},{"line_no":7}]}"#,
+        );
+        let found = read_all(marked.as_bytes()).unwrap();
+        assert_eq!(found[0].outcome.as_ref().unwrap().expert_lines, [1]);
+        assert_eq!(found[1].outcome.as_ref().unwrap_err().reason, RejectReason::InvalidValue);
+        assert_eq!((found[0].row, found[1].row, found.len()), (0, 0, 2));
+        let odd = GOOD.replace(r#""line_changes":{}"#, r#""line_changes":"none""#);
+        let found = read_all(odd.as_bytes()).unwrap();
+        assert!(found[0].outcome.as_ref().unwrap().expert_lines.is_empty());
+        assert_eq!(found[1].outcome.as_ref().unwrap_err().reason, RejectReason::WrongType);
     }
 
     #[test]
