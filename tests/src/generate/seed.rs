@@ -59,8 +59,11 @@ pub struct Shape {
 }
 
 impl Seed {
-    /// Cuts a pair into blocks; `None` where both versions are the same.
+    /// Cuts a pair into blocks; `None` where both versions are the same, or one has no code.
     pub fn new(vulnerable: &str, secure: &str) -> Option<Seed> {
+        if vulnerable.trim().is_empty() || secure.trim().is_empty() {
+            return None;
+        }
         let [vulnerable, secure] = [vulnerable, secure].map(|text| blocks(&text.replace('\r', "")));
         let same = |pair: &(&(String, Place), &(String, Place))| pair.0.0 == pair.1.0;
         let head = vulnerable.iter().zip(&secure).take_while(same).count();
@@ -307,7 +310,8 @@ mod tests {
     }
 
     #[test]
-    fn equal_versions_are_no_seed() {
+    fn equal_versions_and_one_version_alone_are_no_seed() {
         assert!(Seed::new(BEFORE, BEFORE).is_none());
+        assert!(Seed::new("", AFTER).is_none());
     }
 }
