@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -15,33 +16,11 @@ use crate::error::{Error, Result};
 /// Start of a url that names an embedded dataset.
 const SAMPLES: &str = "samples:";
 
-macro_rules! samples {
-    ($dataset:literal, $($file:literal),+ $(,)?) => {
-        [$(($file, include_bytes!(concat!("../../tests/samples/", $dataset, "/", $file)).as_slice())),+]
-    };
-}
+/// A dataset's name and its files, each with its path in the dataset's folder.
+type Samples = (&'static str, &'static [(&'static str, &'static [u8])]);
 
-const SVEN: [(&str, &[u8]); 18] = samples!(
-    "sven",
-    "train/cwe-022.jsonl",
-    "train/cwe-078.jsonl",
-    "train/cwe-079.jsonl",
-    "train/cwe-089.jsonl",
-    "train/cwe-125.jsonl",
-    "train/cwe-190.jsonl",
-    "train/cwe-416.jsonl",
-    "train/cwe-476.jsonl",
-    "train/cwe-787.jsonl",
-    "val/cwe-022.jsonl",
-    "val/cwe-078.jsonl",
-    "val/cwe-079.jsonl",
-    "val/cwe-089.jsonl",
-    "val/cwe-125.jsonl",
-    "val/cwe-190.jsonl",
-    "val/cwe-416.jsonl",
-    "val/cwe-476.jsonl",
-    "val/cwe-787.jsonl",
-);
+/// What lies in `tests/samples`, listed by the build script.
+const EMBEDDED: &[Samples] = &include!(concat!(env!("OUT_DIR"), "/samples.rs"));
 
 /// Returns each configured dataset's sources.
 ///
@@ -65,15 +44,30 @@ pub async fn locations(project: &Project) -> Result<BTreeMap<DatasetKind, Vec<So
 }
 
 async fn embedded(name: &str) -> Result<Location> {
-    let files = match name {
-        "sven" => SVEN,
-        _ => return Err(Error::usage(format!("there are no embedded samples of {name}")).hint("there is samples:sven")),
+    let Some((_, files)) = EMBEDDED.iter().find(|(dataset, _)| *dataset == name) else {
+        let names: Vec<String> = EMBEDDED.iter().map(|(dataset, _)| format!("{SAMPLES}{dataset}")).collect();
+        let error = Error::usage(format!("there are no embedded samples of {name}"));
+        return Err(error.hint(format!("there are {}", names.join(", "))));
     };
     let store = InMemory::new();
-    for (file, bytes) in files {
-        let put = store.put(&Path::from(format!("{name}/{file}")), bytes.to_vec().into()).await;
+    for (file, bytes) in *files {
+        let put = store.put(&Path::from(format!("{name}/{file}")), Bytes::from_static(bytes).into()).await;
         put.map_err(|error| Error::bug(format!("the embedded file {file}: {error}")))?;
     }
     let store: Arc<dyn ObjectStore> = Arc::new(store);
     Ok(Location::in_store(&format!("{SAMPLES}{name}"), store, Path::from(name))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dataset_has_samples_in_the_binary() {
+        for kind in DatasetKind::ALL {
+            let files = EMBEDDED.iter().find(|(dataset, _)| *dataset == kind.as_str()).map(|(_, files)| *files);
+            assert!(files.is_some_and(|files| !files.is_empty()), "{kind}");
+        }
+        assert!(EMBEDDED.iter().all(|(_, files)| files.iter().all(|(file, _)| !file.ends_with(".md"))));
+    }
 }

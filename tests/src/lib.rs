@@ -1,1 +1,4 @@
-//! Nothing but tests: end-to-end runs, relations, generated documentation; and `samples/`, the raw data of the first run.
+//! Nothing that ships: end-to-end runs, relations, generated documentation; `samples/`, the raw data of the first run; and the
+//! generator of raw data at any size.
+
+pub mod generate;

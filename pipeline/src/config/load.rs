@@ -9,8 +9,7 @@ use crate::error::{Error, Result};
 pub const DEFAULT_FILE: &str = "secprm.toml";
 
 /// What runs when there is no configuration: the samples in the binary, into `./warehouse`.
-const SAMPLES_CONFIG: &str =
-    "version = 1\nwarehouse = \"./warehouse\"\n[[source]]\ndataset = \"sven\"\nurl = \"samples:sven\"\n";
+const SAMPLES_CONFIG: &str = include_str!("samples.toml");
 
 /// A configuration and the folder its relative paths start from.
 #[derive(Debug, Clone)]
@@ -138,6 +137,8 @@ fn validate(config: &Config) -> Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use secprm_stages::ingest::DatasetKind;
+
     use super::*;
 
     fn failure(text: &str) -> String {
@@ -167,6 +168,8 @@ mod tests {
 
     #[test]
     fn the_built_in_configuration_is_valid() {
-        assert!(parse(SAMPLES_CONFIG, "built-in").is_ok());
+        let config = parse(SAMPLES_CONFIG, "built-in").unwrap();
+        let datasets: Vec<DatasetKind> = config.source.iter().map(|source| source.dataset).collect();
+        assert_eq!(datasets, DatasetKind::ALL);
     }
 }
