@@ -9,11 +9,13 @@
 //! - `hunks` says which lines the differences mark, `given` which ones come marked, `callers` what calls them;
 //! - `natural` and `paper` put labels on steps, `cleaned` cleans them; `files` and `version` see to it that a pair may be
 //!   made of several files;
+//! - `defects` counts what is wrong with labels, for the report.
 
 mod align;
 mod callers;
 mod chunk;
 mod cleaned;
+mod defects;
 mod difference;
 mod files;
 mod given;
@@ -34,6 +36,7 @@ mod version;
 
 pub use align::{AlignmentKind, Block, Popularity, align, matching_blocks};
 pub use callers::{Extent, Propagate, Propagation};
+pub use defects::Defects;
 pub use difference::{CodeDifference, DIFFERENCE_VERSION, code_difference};
 pub use files::{FileEnds, Finding};
 pub use given::Given;
