@@ -11,15 +11,18 @@
 --! labels = "One label a step: 1 secure, 0 vulnerable (TRL's `labels`)"
 --! label_sources = "The rules that decided each step's label, joined by +"
 --! supervised = "Whether the step takes part in the loss; false where both versions are byte-identical up to here but the labels differ"
---! step_start_byte = "First byte of each step in the code version"
+--! step_start_byte = "First byte of each step in the code version (without its comments, where [label] comments = strip)"
 --! step_end_byte = "Byte after each step"
---! step_start_line = "First line of each step, from 1"
+--! step_start_line = "First line of each step, from 1; lines count on from file to file, and each file begins a line of its own"
 --! step_end_line = "Last line of each step"
---! step_file = "Index of the file each step lies in; 0 where a sample is one text"
+--! step_file = "Index of the file each step lies in (pairs.files); 0 where a sample is one text"
 --! n_chars = "Length in code points: in `natural` of the text, in the `paper` modes of the steps joined by the separator (table 11)"
 --! n_steps = "Number of steps"
 --! vulnerable = "Whether any step is labelled 0: the sample's own label"
 --! alignment = "gestalt, or histogram where the pair was too large for it"
+--! n_propagated = "Steps with the source caller: of functions that call a vulnerable one"
+--! propagation = "none: no callers; full: all callers are marked; capped: the farther ones are left out, for their share of the steps"
+--! n_unparsed_files = "Files whose callers are unknown: too large, or too much work to parse"
 
 -- label_pair() reads both versions at once and is called once a pair: everything below reads its answer.
 SELECT
@@ -42,12 +45,17 @@ SELECT
     s['n_steps'] AS n_steps,
     s['vulnerable'] AS vulnerable,
     s['alignment'] AS alignment,
+    s['n_propagated'] AS n_propagated,
+    s['propagation'] AS propagation,
+    s['n_unparsed_files'] AS n_unparsed_files,
     subset, split, upstream_split, granularity, language, cwe, cve, project, commit_id, committed_at, file_path, function_name,
     dataset,
     slice
 FROM (
     SELECT
         *,
-        unnest(label_pair(vulnerable_code, secure_code, language, $label_modes, $label_options)) AS s
+        unnest(
+            label_pair(vulnerable_code, secure_code, language, $label_modes, $label_options, files, expert_lines, NULL)
+        ) AS s
     FROM pairs
 ) AS labelled

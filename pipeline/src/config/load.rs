@@ -105,6 +105,12 @@ fn validate(config: &Config) -> Result<()> {
             "add it to [label] modes",
         );
     }
+    if !(0.0..=1.0).contains(&config.label.max_propagated_share) {
+        return complaint(
+            format!("[label] max_propagated_share = {} is outside of 0 to 1", config.label.max_propagated_share),
+            "0.5 lets callers mark half of a sample's steps; propagate = \"none\" marks no caller",
+        );
+    }
     for (key, value, least) in [
         ("[label] max_step_lines", config.label.max_step_lines, 1),
         ("[label] max_step_bytes", config.label.max_step_bytes, 16),

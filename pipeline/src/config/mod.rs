@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use secprm_model::{Aggregation, Tie};
 use secprm_stages::ingest::{DatasetKind, Granularity};
-use secprm_stages::label::LabelMode;
+use secprm_stages::label::{Comments, Given, LabelMode, LabelOptions, Propagate};
 use serde::{Deserialize, Serialize};
 
 /// The whole configuration. Unknown keys are errors.
@@ -84,16 +84,29 @@ pub struct LabelConfig {
     pub suffix_texts: Vec<String>,
     /// Texts that, alone in a chunk, join the step after it (rule 4).
     pub prefix_texts: Vec<String>,
+    /// Whether comments are kept or stripped before code is cut into steps (rule 3).
+    pub comments: Comments,
+    /// What is marked of the functions that call a vulnerable one (rule 8).
+    pub propagate: Propagate,
+    /// The largest share of a sample's steps that rule 8 may mark.
+    pub max_propagated_share: f64,
+    /// Which labels that come with a pair count (rule 10).
+    pub given: Vec<Given>,
 }
 
 impl Default for LabelConfig {
     fn default() -> Self {
+        let LabelOptions { segment, comments, propagate, max_propagated_share, given, .. } = LabelOptions::default();
         LabelConfig {
             modes: vec![LabelMode::Natural],
-            max_step_lines: 40,
-            max_step_bytes: 8192,
-            suffix_texts: Vec::new(),
-            prefix_texts: Vec::new(),
+            max_step_lines: segment.max_step_lines as usize,
+            max_step_bytes: segment.max_step_bytes,
+            suffix_texts: segment.suffix_texts,
+            prefix_texts: segment.prefix_texts,
+            comments,
+            propagate,
+            max_propagated_share,
+            given,
         }
     }
 }

@@ -28,11 +28,16 @@ impl Config {
 
     /// The options of `label_pair` as JSON; keys in a fixed order.
     fn label_options(&self) -> String {
+        let label = &self.label;
         serde_json::json!({
-            "max_step_bytes": self.label.max_step_bytes,
-            "max_step_lines": self.label.max_step_lines,
-            "prefix_texts": self.label.prefix_texts,
-            "suffix_texts": self.label.suffix_texts,
+            "comments": label.comments,
+            "given": label.given,
+            "max_propagated_share": label.max_propagated_share,
+            "max_step_bytes": label.max_step_bytes,
+            "max_step_lines": label.max_step_lines,
+            "prefix_texts": label.prefix_texts,
+            "propagate": label.propagate,
+            "suffix_texts": label.suffix_texts,
         })
         .to_string()
     }

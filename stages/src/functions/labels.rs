@@ -6,19 +6,19 @@ use arrow::array::{ArrayRef, BooleanBuilder, Int8Builder, Int32Builder, Int64Bui
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::ScalarUDF;
-use serde::Deserialize;
 
 use super::access::{Texts, list_of, lists, range_of, struct_of};
+use super::label_arguments::{Lines, OptionsJson, Structs};
 use super::scalar::RowFunction;
 use super::tokens::{list_of_structs, renamed};
 use crate::label::{
-    AlignmentKind, LabelMode, LabelOptions, SegmentOptions, VersionLabels, label_pair as label, label_unpaired,
+    AlignmentKind, CodePair, LabelMode, LabelOptions, Propagation, SegmentOptions, VersionLabels, label_unpaired,
     segment as cut,
 };
 use crate::language::Language;
 
 /// The fields of one labelled version, in order.
-fn version_fields() -> [(&'static str, DataType); 17] {
+fn version_fields() -> [(&'static str, DataType); 20] {
     [
         ("role", DataType::Utf8),
         ("label_mode", DataType::Utf8),
@@ -37,46 +37,30 @@ fn version_fields() -> [(&'static str, DataType); 17] {
         ("n_steps", DataType::Int32),
         ("vulnerable", DataType::Boolean),
         ("alignment", DataType::Utf8),
+        ("n_propagated", DataType::Int32),
+        ("propagation", DataType::Utf8),
+        ("n_unparsed_files", DataType::Int32),
     ]
 }
 
-/// The options of `label_pair`, as JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OptionsJson {
-    max_step_lines: u32,
-    max_step_bytes: usize,
-    suffix_texts: Vec<String>,
-    prefix_texts: Vec<String>,
-}
-
-impl OptionsJson {
-    fn parse(text: &str) -> Result<LabelOptions> {
-        let options: OptionsJson =
-            serde_json::from_str(text).map_err(|error| exec_datafusion_err!("label_pair's options: {error}"))?;
-        let segment = SegmentOptions {
-            max_step_lines: options.max_step_lines,
-            max_step_bytes: options.max_step_bytes,
-            suffix_texts: options.suffix_texts,
-            prefix_texts: options.prefix_texts,
-        };
-        Ok(LabelOptions { segment, ..LabelOptions::default() })
-    }
-}
-
-/// `label_pair(vulnerable, secure, language, modes, options)`: a list of labelled versions, two for each mode that gives samples.
+/// `label_pair(vulnerable, secure, language, modes, options, files, expert_lines, findings)`: a list of labelled versions, two
+/// for each mode that gives samples.
 ///
 /// A null version makes the row unpaired: the other one alone, labelled by its side (rule 9). `modes` is a list of texts, `options`
-/// a JSON object `max_step_lines, max_step_bytes, suffix_texts, prefix_texts`.
+/// a JSON object ([`OptionsJson`]). `files` is a list of structs `language, vulnerable_end, secure_end`, `expert_lines` a list of
+/// integers, `findings` a list of structs `file, start_line, end_line`; each may be null.
 pub fn label_pair() -> ScalarUDF {
     let returns = list_of(struct_of(&version_fields()));
-    RowFunction::udf("label_pair", Some(5), returns, |arguments, rows| {
+    RowFunction::udf("label_pair", Some(8), returns, |arguments, rows| {
         let vulnerable = Texts::of(&arguments[0], "label_pair's vulnerable code")?;
         let secure = Texts::of(&arguments[1], "label_pair's secure code")?;
         let languages = Texts::of(&arguments[2], "label_pair's language")?;
         let mode_lists = lists(&arguments[3], "label_pair's modes")?;
         let mode_names = Texts::of(mode_lists.values(), "label_pair's modes")?;
         let options_texts = Texts::of(&arguments[4], "label_pair's options")?;
+        let file_lists = Structs::of(&arguments[5], "label_pair's files")?;
+        let expert_lists = Lines::of(&arguments[6], "label_pair's expert lines")?;
+        let finding_lists = Structs::of(&arguments[7], "label_pair's findings")?;
         let mut versions = Versions::default();
         let mut parsed: Option<(&str, LabelOptions)> = None;
         for row in 0..rows {
@@ -86,22 +70,35 @@ pub fn label_pair() -> ScalarUDF {
                 _ => OptionsJson::parse(options_text)?,
             };
             let language = languages.get(row).and_then(|name| name.parse().ok()).unwrap_or(Language::Text);
+            let (files, findings) = (file_lists.file_ends(row)?, finding_lists.findings(row)?);
+            let expert_lines = expert_lists.get(row);
             for mode_row in range_of(mode_lists, row) {
                 let mode = mode_names.get(mode_row).unwrap_or("").parse::<LabelMode>();
                 let mode = mode.map_err(|error| exec_datafusion_err!("{error}"))?;
                 match (vulnerable.get(row), secure.get(row)) {
-                    (Some(vulnerable), Some(secure)) => {
+                    (Some(vulnerable), Some(fixed)) => {
+                        let pair = CodePair {
+                            vulnerable,
+                            fixed,
+                            language,
+                            files: &files,
+                            expert_lines: &expert_lines,
+                            findings: &findings,
+                        };
                         // A pair that gives no sample is listed by label_rejects.sql, with its reason.
-                        if let Ok(pair) = label(vulnerable, secure, language, mode, &options) {
-                            versions.push("vulnerable", mode, &pair.vulnerable, Some(pair.alignment));
-                            versions.push("fixed", mode, &pair.fixed, Some(pair.alignment));
+                        if let Ok(pair) = pair.label(mode, &options) {
+                            let alignment = Some(pair.alignment);
+                            versions.push("vulnerable", mode, &pair.vulnerable, alignment, pair.propagation);
+                            versions.push("fixed", mode, &pair.fixed, alignment, Propagation::NONE);
                         }
                     }
                     (Some(alone), None) => {
-                        versions.push("vulnerable", mode, &label_unpaired(alone, true, language, mode, &options), None);
+                        let labelled = label_unpaired(alone, true, language, mode, &options);
+                        versions.push("vulnerable", mode, &labelled, None, Propagation::NONE);
                     }
                     (None, Some(alone)) => {
-                        versions.push("secure", mode, &label_unpaired(alone, false, language, mode, &options), None);
+                        let labelled = label_unpaired(alone, false, language, mode, &options);
+                        versions.push("secure", mode, &labelled, None, Propagation::NONE);
                     }
                     (None, None) => {}
                 }
@@ -133,12 +130,22 @@ struct Versions {
     n_steps: Int32Builder,
     vulnerable: BooleanBuilder,
     alignment: StringBuilder,
+    propagated: Int32Builder,
+    propagation: StringBuilder,
+    unparsed: Int32Builder,
     lengths: Vec<usize>,
     open: usize,
 }
 
 impl Versions {
-    fn push(&mut self, role: &str, mode: LabelMode, version: &VersionLabels<'_>, alignment: Option<AlignmentKind>) {
+    fn push(
+        &mut self,
+        role: &str,
+        mode: LabelMode,
+        version: &VersionLabels<'_>,
+        alignment: Option<AlignmentKind>,
+        propagation: Propagation,
+    ) {
         // An empty text has no step, and nothing to learn or to score.
         if version.steps.is_empty() {
             return;
@@ -156,7 +163,7 @@ impl Versions {
             self.end_byte.values().append_value(step.bytes.end as i64);
             self.start_line.values().append_value(step.lines.0 as i32);
             self.end_line.values().append_value(step.lines.1 as i32);
-            self.file.values().append_value(0);
+            self.file.values().append_value(version.files[index] as i32);
         }
         self.completions.append(true);
         self.labels.append(true);
@@ -171,6 +178,9 @@ impl Versions {
         self.n_steps.append_value(version.steps.len() as i32);
         self.vulnerable.append_value(version.vulnerable_steps() > 0);
         self.alignment.append_option(alignment.map(AlignmentKind::as_str));
+        self.propagated.append_value(propagation.steps as i32);
+        self.propagation.append_value(propagation.extent.as_str());
+        self.unparsed.append_value(propagation.unparsed_files as i32);
         self.open += 1;
     }
 
@@ -197,6 +207,9 @@ impl Versions {
             Arc::new(self.n_steps.finish()),
             Arc::new(self.vulnerable.finish()),
             Arc::new(self.alignment.finish()),
+            Arc::new(self.propagated.finish()),
+            Arc::new(self.propagation.finish()),
+            Arc::new(self.unparsed.finish()),
         ];
         list_of_structs(&version_fields(), columns, self.lengths)
     }

@@ -3,6 +3,7 @@
 mod access;
 mod detection;
 mod identifiers;
+mod label_arguments;
 mod labels;
 mod metadata;
 mod rewards;

@@ -26,6 +26,7 @@ impl Nature {
         self.tokens = true;
         match role {
             Role::Closer => self.declares = false,
+            Role::Neutral => {}
             Role::Terminator => {
                 self.code = true;
                 self.open = true;

@@ -5,7 +5,7 @@ use super::lines::NormalText;
 use crate::language::Language;
 
 /// Version of [`code_difference`]; it grows with every change that can alter its answer.
-pub const DIFFERENCE_VERSION: u32 = 1;
+pub const DIFFERENCE_VERSION: u32 = 2;
 
 /// Names the strongest difference between the versions of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,6 +20,8 @@ impl Evidence {
     const DECLARATIONS: u8 = 1;
     /// Closing braces that moved.
     const CLOSERS: u8 = 2;
+    /// A file that the fix adds: its code has no place in the vulnerable version.
+    pub(super) const ADDED_FILE: u8 = 3;
 }
 
 /// Collects what the hunks between matching blocks say, in the order of the text; at least one entry if there is any hunk

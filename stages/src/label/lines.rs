@@ -12,6 +12,8 @@ pub(super) struct NormalText {
     pub(super) stream: Vec<u8>,
     /// The lines that have code, in order.
     pub(super) lines: Vec<CodeLine>,
+    /// How many bodies of definitions at the top level were opened.
+    pub(super) definitions: u32,
 }
 
 /// One line of code.
@@ -52,6 +54,13 @@ impl NormalText {
         self.stream.get(line.start..line.end).unwrap_or(&[])
     }
 
+    /// Returns the lines of code whose numbers lie between two, both included.
+    pub(super) fn lines_between(&self, first: u32, last: u32) -> &[CodeLine] {
+        let start = self.lines.partition_point(|line| line.number < first);
+        let end = self.lines.partition_point(|line| line.number <= last);
+        self.lines.get(start..end).unwrap_or(&[])
+    }
+
     pub(super) fn forms(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().map(|line| self.form(*line))
     }
@@ -80,7 +89,11 @@ impl<'t> Reader<'t> {
         Reader {
             text: text.as_bytes(),
             spaces_stay: language == Language::Text,
-            normal: NormalText { stream: Vec::with_capacity(text.len()), lines: Vec::with_capacity(text.len() / 24) },
+            normal: NormalText {
+                stream: Vec::with_capacity(text.len()),
+                lines: Vec::with_capacity(text.len() / 24),
+                definitions: 0,
+            },
             number: 1,
             on_line: false,
             line_edge: false,
@@ -163,9 +176,10 @@ fn is_closing(code: &[u8]) -> bool {
 
 impl Sink for Reader<'_> {
     fn code(&mut self, start: usize, end: usize, role: Role) {
-        let closes = role == Role::Closer || self.text.get(start..end).is_some_and(is_closing);
+        let stands_alone = matches!(role, Role::Closer | Role::Neutral);
+        let closes = stands_alone || self.text.get(start..end).is_some_and(is_closing);
         self.append(start, end, closes);
-        if role == Role::Closer {
+        if stands_alone {
             // A closing brace is no statement and ends any that was open.
             self.open_statement = None;
         }
@@ -197,6 +211,10 @@ impl Sink for Reader<'_> {
         if let Some(line) = self.normal.lines.last_mut() {
             line.end = stream.len();
         }
+    }
+
+    fn definition_opens(&mut self) {
+        self.normal.definitions += 1;
     }
 
     fn directive_edge(&mut self) {

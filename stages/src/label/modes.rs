@@ -38,12 +38,13 @@ impl LabelMode {
         }
     }
 
-    /// Returns the version of this mode's rules; it grows with every change that can alter a step or a label.
+    /// Returns the version of this mode's rules; it grows with every change that can alter a step or a label, another version
+    /// of a grammar (`tree-sitter-*`) included.
     pub fn rule_version(self) -> u32 {
         match self {
-            LabelMode::Natural => 1,
+            LabelMode::Natural => 2,
             LabelMode::Paper => 1,
-            LabelMode::PaperCleaned => 1,
+            LabelMode::PaperCleaned => 2,
         }
     }
 }

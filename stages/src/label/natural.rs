@@ -1,45 +1,75 @@
-//! Labels of mode `natural`: rules 5 to 7 and 11.
+//! Labels of mode `natural`: rules 5 to 8, 10 and 11.
 
-use super::align::{Block, Popularity, align};
-use super::difference::{CodeDifference, difference_of};
+use super::align::{AlignmentKind, Block, Popularity, align};
+use super::callers::{self, Propagation};
+use super::difference::CodeDifference;
 use super::hunks::{Evidence, evidence};
 use super::intern::Interner;
 use super::lines::NormalText;
 use super::pair::{LabelOptions, NoSample, PairLabels};
-use super::segment::segment_and_read;
-use super::strip::prepared;
-use super::{AlignmentKind, Sources, VersionLabels};
-use crate::language::Language;
+use super::version::{FileVersions, join_versions};
+use super::{CodePair, Sources, given};
 
-pub(super) fn label<'a>(
-    vulnerable: &'a str,
-    fixed: &'a str,
-    language: Language,
-    options: &LabelOptions,
-) -> Result<PairLabels<'a>, NoSample> {
-    let versions = [vulnerable, fixed].map(|text| prepared(text, language, options.comments));
-    let [(steps, normal), (fixed_steps, normal_fixed)] =
-        [&versions[0], &versions[1]].map(|text| segment_and_read(text, language, &options.segment));
-    let difference = difference_of(vulnerable, fixed, language, &normal, &normal_fixed);
+/// A line of the vulnerable version, counted over all its files, and why its step is vulnerable.
+pub(super) type Mark = (u32, Sources);
+
+pub(super) fn label<'a>(pair: &CodePair<'a>, options: &LabelOptions) -> Result<PairLabels<'a>, NoSample> {
+    let mut files = FileVersions::read(pair, options);
+    let difference = files.iter().map(FileVersions::difference).max().unwrap_or(CodeDifference::None);
     if difference != CodeDifference::Code {
         return Err(NoSample::NoCodeDifference(difference));
     }
-    if steps.is_empty() {
+    let [vulnerable, fixed] = join_versions(pair, &mut files);
+    if vulnerable.steps.is_empty() {
         return Err(NoSample::EmptyVersion);
     }
-    let (blocks, alignment) = aligned_lines(&normal, &normal_fixed, options.alignment_budget);
-    let [text, fixed_text] = versions;
-    let mut labels = PairLabels {
-        vulnerable: VersionLabels::all_secure(text, steps, Sources::UNCHANGED),
-        fixed: VersionLabels::all_secure(fixed_text, fixed_steps, Sources::FIXED),
-        alignment,
-    };
-    for (line, source) in marked_lines(&normal, &normal_fixed, &blocks) {
-        let step = step_of_line(&labels.vulnerable, line);
-        labels.vulnerable.mark(step, source);
+    let mut labels =
+        PairLabels { vulnerable, fixed, alignment: AlignmentKind::Gestalt, propagation: Propagation::NONE };
+    let (mut marks, alignment) = marked_lines(&files, options.alignment_budget);
+    labels.alignment = alignment;
+    marks.extend(given::marks(pair, &files, options));
+    for (line, source) in &marks {
+        let step = labels.vulnerable.step_of_line(*line);
+        labels.vulnerable.mark(step, *source);
     }
+    labels.propagation = callers::propagate(&files, &marks, &mut labels.vulnerable, options);
     withhold_unlearnable(&mut labels);
     Ok(labels)
+}
+
+/// Returns the lines whose steps are vulnerable: what the strongest kind of evidence in the pair says.
+fn marked_lines(files: &[FileVersions<'_>], budget: u64) -> (Vec<Mark>, AlignmentKind) {
+    let mut found = Vec::new();
+    let mut kind = AlignmentKind::Gestalt;
+    for (index, file) in files.iter().enumerate() {
+        let (vulnerable, fixed) = (&file.vulnerable, &file.fixed);
+        if vulnerable.text.is_empty() {
+            if !fixed.normal.lines.is_empty() {
+                let line = line_beside(files, index);
+                found.push(Evidence { line, source: Sources::INSERTION, strength: Evidence::ADDED_FILE });
+            }
+            continue;
+        }
+        let (blocks, used) = aligned_lines(&vulnerable.normal, &fixed.normal, budget);
+        if used == AlignmentKind::Histogram {
+            kind = used;
+        }
+        let before = vulnerable.lines_before;
+        let of_file = evidence(&vulnerable.normal, &fixed.normal, &blocks);
+        found.extend(of_file.into_iter().map(|hunk| Evidence { line: hunk.line + before, ..hunk }));
+    }
+    // Code that changed or was inserted speaks for itself; inserted declarations count only where there is nothing else,
+    // closing braces where there is not even that, and added files where they are all that differs.
+    let strongest = found.iter().map(|hunk| hunk.strength).min().unwrap_or(Evidence::CODE);
+    found.retain(|hunk| hunk.strength == strongest);
+    (found.into_iter().map(|hunk| (hunk.line, hunk.source)).collect(), kind)
+}
+
+/// Returns the line that stands for an added file: the next line of code in a later file, or the last one in an earlier.
+fn line_beside(files: &[FileVersions<'_>], index: usize) -> u32 {
+    let (earlier, later) = files.split_at(index);
+    let next = later.iter().find_map(|file| file.vulnerable.code_lines().next());
+    next.or_else(|| earlier.iter().rev().find_map(|file| file.vulnerable.code_lines().next_back())).unwrap_or(1)
 }
 
 fn aligned_lines(vulnerable: &NormalText, fixed: &NormalText, budget: u64) -> (Vec<Block>, AlignmentKind) {
@@ -48,20 +78,6 @@ fn aligned_lines(vulnerable: &NormalText, fixed: &NormalText, budget: u64) -> (V
     let fixed: Vec<u32> = fixed.forms().map(|line| interner.intern(line)).collect();
     let vulnerable: Vec<u32> = vulnerable.forms().map(|line| interner.intern(line)).collect();
     align(&vulnerable, &fixed, Popularity::Keep, budget)
-}
-
-/// Returns the lines whose steps are vulnerable: what the strongest kind of evidence in the pair says.
-fn marked_lines(vulnerable: &NormalText, fixed: &NormalText, blocks: &[Block]) -> Vec<(u32, Sources)> {
-    let found = evidence(vulnerable, fixed, blocks);
-    // Code that changed or was inserted speaks for itself; inserted declarations count only where there is nothing else,
-    // and closing braces where there is not even that.
-    let strongest = found.iter().map(|hunk| hunk.strength).min().unwrap_or(Evidence::CODE);
-    found.into_iter().filter(|hunk| hunk.strength == strongest).map(|hunk| (hunk.line, hunk.source)).collect()
-}
-
-/// Returns the step that holds a line.
-fn step_of_line(version: &VersionLabels<'_>, line: u32) -> usize {
-    version.steps.partition_point(|step| step.lines.1 < line).min(version.steps.len().saturating_sub(1))
 }
 
 /// Rule 7: a step that is the same in both versions, with the same text before it, but labelled differently, cannot be

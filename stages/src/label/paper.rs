@@ -8,12 +8,63 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::align::{Block, Popularity, align};
+use super::align::{AlignmentKind, Block, Popularity, align};
+use super::callers::Propagation;
+use super::files::files_of;
 use super::intern::Interner;
 use super::pair::{LabelOptions, PairLabels};
-use super::{Sources, Step, VersionLabels};
+use super::{CodePair, Sources, Step, VersionLabels};
+use crate::language::Language;
 
-pub(super) fn label<'a>(vulnerable: &'a str, fixed: &'a str, options: &LabelOptions) -> PairLabels<'a> {
+/// Labels each file by the published procedure, lets `cleaning` change its versions, and puts the files together. Where a
+/// pair has several files, an empty side of one has no step.
+pub(super) fn label<'a>(
+    pair: &CodePair<'a>,
+    options: &LabelOptions,
+    cleaning: impl Fn(&mut VersionLabels<'a>, Language),
+) -> PairLabels<'a> {
+    let files = files_of(pair);
+    let single = files.len() == 1;
+    let mut labels = Vec::with_capacity(files.len());
+    for file in files {
+        let mut labelled = label_texts(file.vulnerable, file.fixed, options);
+        for version in [&mut labelled.vulnerable, &mut labelled.fixed] {
+            if version.text.is_empty() && !single {
+                *version = VersionLabels::all_secure(Cow::Borrowed(""), Vec::new(), Sources::NONE);
+            }
+            cleaning(version, file.language);
+        }
+        labels.push(labelled);
+    }
+    match labels.pop() {
+        Some(only) if single => only,
+        last => join(pair, labels.into_iter().chain(last)),
+    }
+}
+
+fn join<'a>(pair: &CodePair<'a>, files: impl Iterator<Item = PairLabels<'a>>) -> PairLabels<'a> {
+    let mut alignment = AlignmentKind::Gestalt;
+    let mut versions = [Vec::new(), Vec::new()];
+    for file in files {
+        if file.alignment == AlignmentKind::Histogram {
+            alignment = AlignmentKind::Histogram;
+        }
+        for (version, all) in [file.vulnerable, file.fixed].into_iter().zip(&mut versions) {
+            let open_line = u32::from(!version.text.is_empty() && !version.text.ends_with('\n'));
+            let lines = line_feeds(&version.text) + open_line;
+            all.push((version, lines));
+        }
+    }
+    let [vulnerable, fixed] = versions;
+    PairLabels {
+        vulnerable: VersionLabels::joined(pair.vulnerable, vulnerable),
+        fixed: VersionLabels::joined(pair.fixed, fixed),
+        alignment,
+        propagation: Propagation::NONE,
+    }
+}
+
+fn label_texts<'a>(vulnerable: &'a str, fixed: &'a str, options: &LabelOptions) -> PairLabels<'a> {
     let lines = [Lines::of(vulnerable), Lines::of(fixed)];
     let mut interner = Interner::with_capacity(lines[0].starts.len() + 8);
     let [vulnerable_numbers, fixed_numbers] = [&lines[0], &lines[1]]
@@ -27,6 +78,7 @@ pub(super) fn label<'a>(vulnerable: &'a str, fixed: &'a str, options: &LabelOpti
         vulnerable: VersionLabels::all_secure(Cow::Borrowed(vulnerable), vulnerable_parts.steps, Sources::UNCHANGED),
         fixed: VersionLabels::all_secure(Cow::Borrowed(fixed), fixed_parts.steps, Sources::FIXED),
         alignment,
+        propagation: Propagation::NONE,
     };
     for (step, source) in &vulnerable_parts.changed {
         labels.vulnerable.mark(*step, *source);

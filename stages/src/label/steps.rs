@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
+use super::files::shift;
 use super::{Label, Sources};
 
 /// Places one step in a code text.
@@ -11,7 +14,8 @@ pub struct Step {
     /// Bytes of the text; always on character boundaries.
     pub bytes: Range<usize>,
     /// First and last line, 1-based and inclusive. Lines end at LF, CRLF or CR; in the published modes, whose steps may be
-    /// empty, at LF alone, and an empty step ends on the line before it starts.
+    /// empty, at LF alone, and an empty step ends on the line before it starts. Lines count on from file to file, and each
+    /// file begins a line of its own, also where the file before it ends in none.
     pub lines: (u32, u32),
 }
 
@@ -23,7 +27,8 @@ impl Step {
 }
 
 /// Says what happens to comments before anything else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Comments {
     /// They stay where they are and travel with the code after them.
     #[default]
@@ -69,6 +74,8 @@ pub struct VersionLabels<'a> {
     pub sources: Vec<Sources>,
     /// Whether each label may be learned: false where a causal model cannot tell the two versions apart.
     pub supervised: Vec<bool>,
+    /// The position of the file that each step lies in; 0 where the version is one text.
+    pub files: Vec<u32>,
 }
 
 impl<'a> VersionLabels<'a> {
@@ -81,7 +88,26 @@ impl<'a> VersionLabels<'a> {
             labels: vec![Label::Secure; count],
             sources: vec![source; count],
             supervised: vec![true; count],
+            files: vec![0; count],
         }
+    }
+
+    /// Puts the versions of a pair's files together: one text, whose steps keep their labels and get their file's position.
+    /// Each file comes with the number of its lines.
+    pub(super) fn joined(whole: &'a str, files: Vec<(VersionLabels<'a>, u32)>) -> Self {
+        let mut all = VersionLabels::all_secure(Cow::Borrowed(whole), Vec::new(), Sources::NONE);
+        let (mut bytes_before, mut lines_before) = (0, 0);
+        for (index, (mut file, lines)) in files.into_iter().enumerate() {
+            shift(&mut file.steps, bytes_before, lines_before);
+            all.files.extend(file.steps.iter().map(|_| index as u32));
+            all.steps.append(&mut file.steps);
+            all.labels.append(&mut file.labels);
+            all.sources.append(&mut file.sources);
+            all.supervised.append(&mut file.supervised);
+            bytes_before += file.text.len();
+            lines_before += lines;
+        }
+        all
     }
 
     /// Marks a step vulnerable for one more reason; the default source gives way to the first real one.
@@ -93,6 +119,11 @@ impl<'a> VersionLabels<'a> {
             };
             *label = Label::Vulnerable;
         }
+    }
+
+    /// Returns the step that holds a line, or the last one behind all of them.
+    pub(super) fn step_of_line(&self, line: u32) -> usize {
+        self.steps.partition_point(|step| step.lines.1 < line).min(self.steps.len().saturating_sub(1))
     }
 
     /// Returns the text of one step, or the empty text where there is no such step.

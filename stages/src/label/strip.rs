@@ -7,26 +7,46 @@ use super::Comments;
 use super::lexer::{LineEnd, Role, Sink, scan_complete};
 use crate::language::Language;
 
+/// A text that steps are cut from, and what of the original it lacks.
+pub(super) struct Prepared<'t> {
+    pub(super) text: Cow<'t, str>,
+    /// The lines of the original, from 1 and ascending, that went whole.
+    pub(super) dropped_lines: Vec<u32>,
+}
+
 /// Returns the text without comments: a line that has nothing else goes whole, so that it never becomes a blank line that
 /// would separate steps; elsewhere the comment goes with the white space before it, and one space stays between words.
 ///
 /// The text is returned as it is where it has no comment.
 pub fn strip_comments(text: &str, language: Language) -> Cow<'_, str> {
-    let mut stripper =
-        Stripper { comments: Vec::new(), has_code: false, line_start: 0, kept: String::new(), copied: 0, text };
+    stripped(text, language).text
+}
+
+fn stripped(text: &str, language: Language) -> Prepared<'_> {
+    let mut stripper = Stripper {
+        text,
+        comments: Vec::new(),
+        has_code: false,
+        line_start: 0,
+        line: 1,
+        kept: String::new(),
+        copied: 0,
+        dropped_lines: Vec::new(),
+    };
     scan_complete(text, language, &mut stripper);
+    let dropped_lines = std::mem::take(&mut stripper.dropped_lines);
     if stripper.copied == 0 {
-        return Cow::Borrowed(text);
+        return Prepared { text: Cow::Borrowed(text), dropped_lines };
     }
-    stripper.kept.push_str(&text[stripper.copied..]);
-    Cow::Owned(stripper.kept)
+    stripper.keep_until(text.len());
+    Prepared { text: Cow::Owned(stripper.kept), dropped_lines }
 }
 
 /// Returns the text that steps are cut from.
-pub(super) fn prepared(text: &str, language: Language, comments: Comments) -> Cow<'_, str> {
+pub(super) fn prepared(text: &str, language: Language, comments: Comments) -> Prepared<'_> {
     match comments {
-        Comments::Keep => Cow::Borrowed(text),
-        Comments::Strip => strip_comments(text, language),
+        Comments::Keep => Prepared { text: Cow::Borrowed(text), dropped_lines: Vec::new() },
+        Comments::Strip => stripped(text, language),
     }
 }
 
@@ -36,9 +56,12 @@ struct Stripper<'t> {
     comments: Vec<Range<usize>>,
     has_code: bool,
     line_start: usize,
+    /// The number of the line being read, from 1.
+    line: u32,
     kept: String,
     /// Everything before this byte is in `kept`, or was taken out.
     copied: usize,
+    dropped_lines: Vec<u32>,
 }
 
 impl Stripper<'_> {
@@ -94,6 +117,7 @@ impl Sink for Stripper<'_> {
         if !comments.is_empty() && !self.has_code {
             self.keep_until(self.line_start);
             self.copied = line.end;
+            self.dropped_lines.push(self.line);
         } else {
             for comment in comments.drain(..) {
                 self.take_out(comment);
@@ -103,6 +127,7 @@ impl Sink for Stripper<'_> {
         self.comments = comments;
         self.has_code = false;
         self.line_start = line.end;
+        self.line += 1;
     }
 }
 

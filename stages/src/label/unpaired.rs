@@ -16,14 +16,14 @@ pub fn label_unpaired<'a>(
 ) -> VersionLabels<'a> {
     let mut version = match mode {
         LabelMode::Natural => {
-            let text = prepared(code, language, options.comments);
+            let text = prepared(code, language, options.comments).text;
             let steps = segment(&text, language, &options.segment);
             VersionLabels::all_secure(text, steps, Sources::SEQUENCE)
         }
         LabelMode::Paper => paper::split(code),
         LabelMode::PaperCleaned => {
             let mut version = paper::split(code);
-            cleaned::clean(&mut version, language);
+            cleaned::clean(&mut version, language, &options.segment);
             version
         }
     };

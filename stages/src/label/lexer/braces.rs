@@ -4,8 +4,12 @@
 //! rest of the text: a closing brace also closes the parentheses opened after its partner, a semicolon closes
 //! parentheses that are no `for` header, and `#else` goes back to the brackets that were open at its `#if`.
 
+mod annotations;
 mod brackets;
 mod literals;
+mod patterns;
+mod php;
+mod values;
 
 use super::cursor::{Class, Cursor, class};
 use super::keywords::{self, Head};
@@ -30,6 +34,10 @@ pub(super) struct Scanner<'s, S, const COMPLETE: bool> {
     last: u8,
     directive: Option<Directive>,
     conditionals: Vec<Conditional>,
+    /// The text being read lies outside of PHP's tags.
+    outside: bool,
+    /// No slash before this position opens a pattern.
+    no_pattern_before: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -68,6 +76,8 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
             last: 0,
             directive: None,
             conditionals: Vec::new(),
+            outside: false,
+            no_pattern_before: 0,
         }
     }
 
@@ -76,8 +86,15 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
     }
 
     fn scan(&mut self) -> Option<()> {
+        if self.rules.php {
+            self.outside = self.begins_outside()?;
+        }
         let mut position = 0;
         loop {
+            if self.outside {
+                position = self.read_outside(position)?;
+                continue;
+            }
             let byte = self.cursor.at(position)?;
             position = match class(byte) {
                 Class::Space => self.cursor.skip(position + 1, |byte| class(byte) == Class::Space),
@@ -112,8 +129,12 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
         let in_block = self.in_block();
         if in_block && self.statement.started {
             let has_code = !self.cursor.codeless;
-            if self.rules.lines_end_statements && has_code && !continues_line(self.last) {
-                self.end_statement(self.statement.kind(self.opaque == 0));
+            let ends = match self.rules.commas_end_statements {
+                true => self.last == b',',
+                false => self.rules.lines_end_statements && !continues_line(self.last) && !self.goes_on(position)?,
+            };
+            if has_code && ends {
+                self.end_statement(self.statement.kind(self.is_prototype_place()));
             } else if self.cursor.separates() {
                 // A macro call without a semicolon, followed by a blank line.
                 self.end_statement(StatementKind::Other);
@@ -123,6 +144,28 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
         let complete = between && self.ended && !self.cursor.codeless;
         let separable = between || (in_block && self.statement.is_macro_call(self.last));
         self.cursor.end_line(position, complete, separable)
+    }
+
+    /// Says whether `type name(…)` can only be a prototype here.
+    fn is_prototype_place(&self) -> bool {
+        self.opaque == 0 || !self.rules.groups_initialise
+    }
+
+    /// Says whether the next line begins with a sign that no statement begins with, where line ends end statements. Blank
+    /// lines end them all the same.
+    fn goes_on(&mut self, line_end: usize) -> Option<bool> {
+        if !self.rules.lines_end_statements || self.language == Language::Go {
+            return Some(false);
+        }
+        let crlf = self.cursor.at(line_end)? == b'\r' && self.cursor.at(line_end + 1)? == b'\n';
+        let next = line_end + 1 + usize::from(crlf);
+        let first = self.cursor.skip(next, |byte| matches!(byte, b' ' | b'\t'));
+        Some(match self.cursor.at(first)? {
+            b'.' | b'?' => true,
+            b':' => self.rules.patterns,
+            sign @ (b'&' | b'|') => self.cursor.at(first + 1)? == sign,
+            _ => false,
+        })
     }
 
     fn end_statement(&mut self, kind: StatementKind) {
@@ -151,14 +194,17 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
         if next == b'"' && self.rules.raw_prefix && keywords::is_raw_prefix(word) {
             return self.raw_literal(start, end);
         }
-        if self.rules.rust && matches!(word, b"r" | b"br") && matches!(next, b'"' | b'#') {
+        if self.rules.rust && matches!(word, b"r" | b"br" | b"cr") && matches!(next, b'"' | b'#') {
             return self.rust_raw_literal(start, end);
         }
         let role = match self.directive {
             Some(directive) => directive.role(),
             None => self.statement_word(word),
         };
-        self.last = b'a';
+        self.last = match self.rules.patterns && keywords::asks_for_value(word) {
+            true => VALUE_FOLLOWS,
+            false => b'a',
+        };
         self.code(start, end, role);
         Some(end)
     }
@@ -167,7 +213,12 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
         self.ended = false;
         if self.statement.started {
             self.statement.word();
+            self.note(word);
             return self.statement.role;
+        }
+        if self.rules.php && keywords::closes_block(word) {
+            self.ended = true;
+            return Role::Closer;
         }
         let head = keywords::braces(word, self.language);
         match head {
@@ -183,20 +234,52 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
             _ => {
                 self.statement = Statement::begin(head);
                 self.statement.word();
+                self.note(word);
                 self.statement.role
             }
+        }
+    }
+
+    fn note(&mut self, word: &[u8]) {
+        if !self.rules.preprocessor {
+            self.statement.note(word, self.language);
         }
     }
 
     fn sign(&mut self, start: usize, byte: u8) -> Option<usize> {
         match byte {
             b'/' => match self.cursor.at(start + 1)? {
+                b'/' if self.rules.php => return self.cursor.line_comment_in_tags(start),
                 b'/' => return self.cursor.line_comment(start, self.rules.preprocessor),
                 b'*' => return self.cursor.block_comment(start, self.rules.comments_nest),
+                _ if self.rules.patterns => {
+                    if let Some(end) = self.pattern_end(start)? {
+                        return Some(self.pattern(start, end));
+                    }
+                }
                 _ => {}
             },
-            b'#' if self.rules.hash_comments => {
-                return self.cursor.line_comment(start, false);
+            b'#' if self.rules.attributes => match self.cursor.at(start + 1)? {
+                b'[' if !self.statement.started => return Some(self.attribute(start)),
+                b'!' if self.rules.rust && !self.statement.started => return Some(self.attribute(start)),
+                b'[' => {}
+                _ if self.rules.hash_comments => return self.cursor.line_comment_in_tags(start),
+                _ => {}
+            },
+            b'@' if self.rules.annotations && !self.statement.started => return self.annotation(start),
+            b'?' if self.rules.php && self.cursor.at(start + 1)? == b'>' => {
+                self.close_tag(start);
+                return Some(start + 2);
+            }
+            b'<' if self.rules.php && self.cursor.at(start + 1)? == b'<' => {
+                if let Some(label) = self.heredoc_label(start)? {
+                    return self.heredoc(start, label);
+                }
+            }
+            b',' | b':' if self.separates_items(byte) => {
+                self.last = byte;
+                self.code(start, start + 1, Role::Closer);
+                return Some(start + 1);
             }
             b'#' if self.rules.preprocessor && self.cursor.codeless => {
                 return self.directive(start);
@@ -232,13 +315,32 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
             Some(directive) => directive.role(),
             None => {
                 self.begin_if_new();
-                self.statement.sign(byte);
+                if !self.is_part_of_name(byte) {
+                    self.statement.sign(byte);
+                }
                 self.last = byte;
                 self.statement.role
             }
         };
         self.code(start, end, role);
         Some(end)
+    }
+
+    /// Says whether a sign stands between statements, where it belongs to none: a comma behind the body of an arm, and the
+    /// colon of a header in PHP.
+    fn separates_items(&self, byte: u8) -> bool {
+        let between = !self.rules.preprocessor && !self.statement.started && self.in_block();
+        between && (byte == b',' || self.rules.php)
+    }
+
+    /// Says whether a sign is part of a name or type in a declaration.
+    fn is_part_of_name(&self, byte: u8) -> bool {
+        match byte {
+            b'$' => !self.rules.preprocessor && matches!(self.statement.head, Head::Word | Head::Access),
+            b'?' => matches!(self.language, Language::Kotlin | Language::Php),
+            b'\'' => self.rules.lifetimes,
+            _ => false,
+        }
     }
 
     fn begin_if_new(&mut self) {
@@ -300,6 +402,9 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
         Some(frame)
     }
 }
+
+/// What [`Scanner::last`] is behind a word that asks for a value.
+const VALUE_FOLLOWS: u8 = b'k';
 
 /// Says whether a line that ends with this byte goes on in the next, where line ends end statements.
 fn continues_line(last: u8) -> bool {

@@ -162,6 +162,21 @@ impl<'s, S: Sink, const COMPLETE: bool> Cursor<'s, S, COMPLETE> {
         }
     }
 
+    /// Reports a comment that ends with its line or before `?>`.
+    pub(super) fn line_comment_in_tags(&mut self, start: usize) -> Option<usize> {
+        self.blank = false;
+        self.sink.comment_start();
+        let mut position = start;
+        loop {
+            position = self.skip(position, |byte| !matches!(byte, b'?' | b'\n' | b'\r'));
+            if self.at(position)? != b'?' || self.at(position + 1)? == b'>' {
+                self.sink.comment(start, position);
+                return Some(position);
+            }
+            position += 1;
+        }
+    }
+
     /// Reports a comment between `/*` and `*/`; returns what follows it.
     pub(super) fn block_comment(&mut self, start: usize, nests: bool) -> Option<usize> {
         self.blank = false;

@@ -27,6 +27,8 @@ pub(crate) enum Role {
     Closer,
     /// It belongs to a statement that leaves the block, or to `else`.
     Terminator,
+    /// It belongs to no statement and says nothing of the block: a tag that opens or closes PHP.
+    Neutral,
     /// Anything else.
     Other,
 }

@@ -1,7 +1,8 @@
 //! What is known of the statement that is being read, in the languages with braces.
 
-use super::keywords::Head;
+use super::keywords::{self, Head};
 use super::{Role, StatementKind};
+use crate::language::Language;
 
 /// Counts what tells a declaration from anything else, token by token.
 #[derive(Clone, Copy)]
@@ -19,6 +20,14 @@ pub(super) struct Statement {
     /// A group in parentheses.
     group: bool,
     literal: bool,
+    /// A word or sign was read after which a brace opens a body, not a value.
+    pub(super) body: bool,
+    /// A word that names a type: `class`, `interface`, `trait`.
+    names_type: bool,
+    /// The first word has a capital, as types have.
+    pub(super) capital: bool,
+    /// A pattern follows `let`.
+    binds: bool,
 }
 
 impl Statement {
@@ -31,6 +40,10 @@ impl Statement {
         odd: false,
         group: false,
         literal: false,
+        body: false,
+        names_type: false,
+        capital: false,
+        binds: false,
     };
 
     pub(super) fn begin(head: Head) -> Statement {
@@ -58,6 +71,29 @@ impl Statement {
 
     pub(super) fn word(&mut self) {
         self.words = self.words.saturating_add(1);
+    }
+
+    /// Notes what a word tells beside its place, in languages other than C.
+    pub(super) fn note(&mut self, word: &[u8], language: Language) {
+        self.body |= keywords::opens_body(word, language);
+        self.names_type |= self.declared.is_none() && keywords::names_type(word, self.group, language);
+        self.binds |= language == Language::Rust && word == b"let";
+        self.capital |= self.words == 1 && word.first().is_some_and(u8::is_ascii_uppercase);
+    }
+
+    /// Says whether this is the head of a class or its like.
+    pub(super) fn heads_type(self) -> bool {
+        self.names_type && self.declared.is_none()
+    }
+
+    /// Says whether a value is being read: behind `=`, `return` and their like.
+    pub(super) fn has_value(self) -> bool {
+        self.declared.is_some() || self.head == Head::Terminator
+    }
+
+    /// Says whether the pattern of a Rust `let` is being read.
+    pub(super) fn in_pattern(self) -> bool {
+        self.binds && self.declared.is_none()
     }
 
     pub(super) fn literal(&mut self) {
@@ -113,6 +149,8 @@ impl Statement {
     pub(super) fn kind(self, top_level: bool) -> StatementKind {
         match self.head {
             Head::Import => StatementKind::Declares,
+            Head::Namespace if self.declared.is_none() => StatementKind::Declares,
+            Head::Case if self.names_type => StatementKind::Declares,
             Head::Word | Head::Class | Head::Extern | Head::Access => self.declaration(top_level),
             _ => StatementKind::Other,
         }

@@ -7,7 +7,9 @@ use super::{FrameKind, Scanner};
 
 impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
     pub(super) fn open_group(&mut self, start: usize, byte: u8) {
-        self.begin_if_new();
+        if !self.is_annotated() {
+            self.begin_if_new();
+        }
         if byte == b'(' {
             self.statement.group();
         }
@@ -34,7 +36,10 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
         }
         self.code(start, start + 1, self.statement.role);
         self.last = byte;
-        let header = matches!(self.statement.head, Head::Control | Head::For);
+        if !self.statement.started {
+            self.end_annotation();
+        }
+        let header = !self.rules.bare_headers && matches!(self.statement.head, Head::Control | Head::For);
         if header && byte == b')' && self.in_block() {
             self.cursor.sink.statement(StatementKind::Other);
             self.statement = Statement::NEW;
@@ -55,11 +60,13 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
             if kind == FrameKind::Block && self.opaque == 0 {
                 self.cursor.sink.definition_opens();
             }
-            let declares = kind == FrameKind::Namespace || self.statement.head == Head::Class;
+            let declares =
+                kind == FrameKind::Namespace || self.statement.head == Head::Class || self.statement.heads_type();
             self.cursor.sink.statement(match declares {
                 true => StatementKind::Declares,
                 false => StatementKind::Other,
             });
+            self.statement.body = false;
             self.push(kind);
             self.statement = Statement::NEW;
         }
@@ -67,14 +74,9 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
     }
 
     fn brace_kind(&self) -> FrameKind {
-        let statement = self.statement;
-        let in_initialiser = matches!(self.stack.last(), Some(frame) if frame.kind == FrameKind::Initialiser);
-        let follows_value = matches!(self.last, b'=' | b',' | b'(' | b'[' | b'?');
-        let part_of_initialiser = in_initialiser && self.last != b')' && self.last != b'>';
-        let is_value = statement.started && (follows_value || statement.head == Head::Terminator);
-        if part_of_initialiser || is_value {
+        if self.holds_value() {
             FrameKind::Initialiser
-        } else if statement.opens_namespace() {
+        } else if self.statement.opens_namespace() {
             FrameKind::Namespace
         } else {
             FrameKind::Block
@@ -129,6 +131,12 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
     }
 
     pub(super) fn semicolon(&mut self, start: usize) {
+        let in_bare_header = self.rules.bare_headers && matches!(self.statement.head, Head::Control | Head::For);
+        if in_bare_header && self.in_block() {
+            self.code(start, start + 1, self.statement.role);
+            self.last = b';';
+            return;
+        }
         if !self.in_block() {
             let in_header = match self.stack.last() {
                 Some(frame) if frame.kind == FrameKind::Group => {
@@ -157,7 +165,7 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
             true => self.statement.role,
             false => Role::Closer,
         };
-        let kind = self.statement.kind(self.opaque == 0);
+        let kind = self.statement.kind(self.is_prototype_place());
         let started = self.statement.started;
         self.code(start, start + 1, role);
         self.last = b';';
@@ -169,7 +177,8 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
     }
 
     pub(super) fn colon(&mut self, start: usize) {
-        if !self.in_block() || !self.statement.is_label() {
+        let declares = self.rules.colons_declare && self.statement.head == Head::Word;
+        if declares || !self.in_block() || !self.statement.is_label() {
             self.plain_sign(start, start + 1, b':');
             return;
         }

@@ -2,6 +2,7 @@
 
 use super::super::cursor::{Class, class};
 use super::super::literals::Literal;
+use super::super::rules::Interpolates;
 use super::super::{Role, Sink};
 use super::Scanner;
 
@@ -10,12 +11,15 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
         let triple_close = [b'"'; 3];
         let single_close = [byte];
         let mut literal = Literal { close: &single_close, multiline: false, escapes: true };
+        let mut interpolates = false;
         match byte {
             b'"' => {
                 literal.multiline = self.rules.strings_span_lines;
+                interpolates = self.interpolates(start);
                 if self.rules.triple_quotes && self.cursor.is_triple(start, b'"')? {
                     literal.close = &triple_close;
                     literal.multiline = true;
+                    literal.escapes = self.rules.triple_escapes;
                 }
             }
             b'\'' => {
@@ -27,12 +31,29 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
             _ if self.rules.backtick_literals => {
                 literal.multiline = true;
                 literal.escapes = self.rules.backtick_escapes;
+                interpolates = self.rules.backtick_escapes;
             }
             _ => return self.plain_sign(start, start + 1, byte),
         }
         let role = self.literal_role();
         let content = start + literal.close.len();
-        self.cursor.literal(start, content, literal, role)
+        // Without escapes, a run of closing quotes that is too long belongs to the literal.
+        let takes_long_runs = literal.close.len() > 1 && !literal.escapes;
+        match interpolates || takes_long_runs {
+            true => self.cursor.interpolated(start, content, literal, interpolates.then_some(byte), role),
+            false => self.cursor.literal(start, content, literal, role),
+        }
+    }
+
+    fn interpolates(&self, start: usize) -> bool {
+        match self.rules.interpolates {
+            Interpolates::Nothing => false,
+            Interpolates::Everything => true,
+            Interpolates::Prefixed => {
+                let before = self.cursor.slice(start.saturating_sub(1), start).first();
+                before.is_some_and(|byte| class(*byte) == Class::Word)
+            }
+        }
     }
 
     /// Tells a character (`'a'`, `'\n'`) from a lifetime or symbol (`'a`).
@@ -45,7 +66,7 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
         })
     }
 
-    fn literal_role(&mut self) -> Role {
+    pub(super) fn literal_role(&mut self) -> Role {
         if let Some(directive) = self.directive {
             return directive.role();
         }

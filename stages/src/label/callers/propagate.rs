@@ -1,0 +1,213 @@
+//! Marks the steps of callers, from the vulnerable functions outward.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::functions::{Function, Functions};
+use super::graph::CallGraph;
+use super::tree::{Parsed, parse};
+use crate::label::natural::Mark;
+use crate::label::version::{FileVersion, FileVersions};
+use crate::label::{LabelOptions, Sources, VersionLabels};
+use crate::language::Language;
+
+/// Says what is marked of a function that calls a vulnerable one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Propagate {
+    /// Nothing.
+    None,
+    /// The steps that hold the calls.
+    CallSite,
+    /// Every step of it.
+    #[default]
+    Function,
+}
+
+/// Says how far marks spread from the vulnerable functions of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// There is no caller.
+    None,
+    /// All callers are marked.
+    Full,
+    /// The farther callers are left out: with them, too large a share of the steps would be marked.
+    Capped,
+}
+
+impl Extent {
+    /// Returns the name that tables hold.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Extent::None => "none",
+            Extent::Full => "full",
+            Extent::Capped => "capped",
+        }
+    }
+}
+
+/// Reports what rule 8 did to a vulnerable version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Propagation {
+    /// Steps with the source `caller`, those that had another source already included.
+    pub steps: usize,
+    /// How far marks spread.
+    pub extent: Extent,
+    /// Files that were too large or took too much work to parse; their functions neither call nor are called.
+    pub unparsed_files: usize,
+}
+
+impl Propagation {
+    /// Nothing was looked for.
+    pub const NONE: Propagation = Propagation { steps: 0, extent: Extent::None, unparsed_files: 0 };
+}
+
+/// Marks the steps of every function that calls a vulnerable function, directly or through others, source `caller`.
+///
+/// Callers come in the order of their distance, and all of one distance at once: where a distance would bring the steps
+/// with source `caller` over `max_propagated_share` of all steps, it and all farther ones are left out. As long as nothing
+/// is left out, more marks never give fewer propagated steps.
+pub(in crate::label) fn propagate(
+    files: &[FileVersions<'_>],
+    marks: &[Mark],
+    version: &mut VersionLabels<'_>,
+    options: &LabelOptions,
+) -> Propagation {
+    let mut propagation = Propagation::NONE;
+    if options.propagate == Propagate::None || !may_have_callers(files) {
+        return propagation;
+    }
+    let mut all = Functions::default();
+    for (index, file) in files.iter().enumerate() {
+        match parse(&file.vulnerable.text, file.language) {
+            Parsed::Tree(tree) => all.read(&tree, &file.vulnerable, index, file.language),
+            Parsed::Nothing => {}
+            Parsed::GaveUp => propagation.unparsed_files += 1,
+        }
+    }
+    let graph = CallGraph::of(&all);
+    let vulnerable = vulnerable_functions(&all, files, marks);
+    let distances = graph.distances(&vulnerable);
+    let ranges = match options.propagate {
+        Propagate::CallSite => call_lines(&all, &graph, &vulnerable, &distances),
+        _ => function_lines(&all, &distances),
+    };
+    spread(files, &ranges, version, options.max_propagated_share, &mut propagation);
+    propagation
+}
+
+/// Lines of a file, first and last.
+type Lines = (usize, (u32, u32));
+
+/// Says whether there may be two functions, so that one may call the other: a look that costs next to nothing, since most
+/// samples are one function.
+fn may_have_callers(files: &[FileVersions<'_>]) -> bool {
+    let mut definitions = 0;
+    for file in files {
+        definitions += file.vulnerable.normal.definitions as usize;
+        for word in defining_words(file.language) {
+            definitions += file.vulnerable.text.matches(word).take(2).count();
+        }
+        if definitions > 1 {
+            return true;
+        }
+    }
+    false
+}
+
+/// Words of which a file with a second function has one more, where functions are not all at the top level.
+fn defining_words(language: Language) -> &'static [&'static str] {
+    match language {
+        Language::C | Language::Text => &[],
+        Language::Cpp => &["class ", "struct "],
+        Language::Python => &["def "],
+        Language::Go => &["func"],
+        Language::Java => &["class ", "interface ", "enum ", "record "],
+        Language::Kotlin => &["fun "],
+        Language::Scala => &["def "],
+        Language::Rust => &["fn "],
+        Language::JavaScript | Language::TypeScript => &["function", "=>", "class "],
+        Language::Php => &["function"],
+    }
+}
+
+fn vulnerable_functions(all: &Functions, files: &[FileVersions<'_>], marks: &[Mark]) -> BTreeSet<usize> {
+    let marked: BTreeSet<u32> = marks.iter().map(|(line, _)| *line).collect();
+    let is_vulnerable = |function: &Function| {
+        let Some(file) = files.get(function.file) else { return false };
+        let before = file.vulnerable.lines_before;
+        marked.range(function.lines.0 + before..=function.lines.1.max(function.lines.0) + before).next().is_some()
+    };
+    let functions = all.functions.iter().enumerate();
+    functions.filter(|(_, function)| is_vulnerable(function)).map(|(index, _)| index).collect()
+}
+
+/// The lines of all callers, by their distance.
+fn function_lines(all: &Functions, distances: &[Option<u32>]) -> BTreeMap<u32, Vec<Lines>> {
+    let mut lines: BTreeMap<u32, Vec<Lines>> = BTreeMap::new();
+    for (function, distance) in all.functions.iter().zip(distances) {
+        if let Some(distance) = distance {
+            lines.entry(*distance).or_default().push((function.file, function.lines));
+        }
+    }
+    lines
+}
+
+/// The lines of all calls of vulnerable functions and of callers, by the distance of the farther end.
+fn call_lines(
+    all: &Functions,
+    graph: &CallGraph,
+    vulnerable: &BTreeSet<usize>,
+    distances: &[Option<u32>],
+) -> BTreeMap<u32, Vec<Lines>> {
+    let mut lines: BTreeMap<u32, Vec<Lines>> = BTreeMap::new();
+    for target in 0..all.functions.len() {
+        let own = match vulnerable.contains(&target) {
+            true => Some(0),
+            false => distances.get(target).copied().flatten(),
+        };
+        let Some(own) = own else { continue };
+        for (caller, calls) in graph.callers_of(target) {
+            if let (Some(function), Some(Some(distance))) = (all.functions.get(caller), distances.get(caller)) {
+                let at = lines.entry((own + 1).max(*distance)).or_default();
+                at.extend(calls.iter().map(|line| (function.file, (*line, *line))));
+            }
+        }
+    }
+    lines
+}
+
+fn spread(
+    files: &[FileVersions<'_>],
+    ranges: &BTreeMap<u32, Vec<Lines>>,
+    version: &mut VersionLabels<'_>,
+    max_share: f64,
+    propagation: &mut Propagation,
+) {
+    let most = max_share * version.steps.len() as f64;
+    let mut reached = BTreeSet::new();
+    for lines in ranges.values() {
+        let in_file = |(file, (first, last)): &Lines| files.get(*file).map(|file| (&file.vulnerable, *first, *last));
+        let steps =
+            lines.iter().filter_map(in_file).flat_map(|(file, first, last)| steps_of(file, first, last, version));
+        let further: BTreeSet<usize> = steps.filter(|step| !reached.contains(step)).collect();
+        if (reached.len() + further.len()) as f64 > most {
+            propagation.extent = Extent::Capped;
+            break;
+        }
+        propagation.extent = Extent::Full;
+        reached.extend(further);
+    }
+    propagation.steps = reached.len();
+    for step in reached {
+        version.mark(step, Sources::CALLER);
+    }
+}
+
+/// Yields the steps that hold code of some lines. A line that only closes says nothing: it may travel with a step of what
+/// follows the function.
+fn steps_of(file: &FileVersion<'_>, first: u32, last: u32, version: &VersionLabels<'_>) -> impl Iterator<Item = usize> {
+    let lines = file.normal.lines_between(first, last).iter().filter(|line| !line.only_closes());
+    lines.map(|line| version.step_of_line(line.number + file.lines_before))
+}
