@@ -23,6 +23,7 @@ mod sven;
 mod tables;
 
 pub use identity::slice_count;
+pub(crate) use identity::{RecordSum, id_text};
 pub use listing::{KnownFile, KnownFiles, Listing, Source, dataset_fingerprint, list_dataset};
 pub use random_access::RandomAccess;
 pub use reader::{Access, DatasetKind, DatasetReader, FileContext, RawInput, Sink, reader_for};
