@@ -47,7 +47,7 @@ pub async fn assess(declaration: &Declaration, heads: &BTreeMap<String, Table>) 
         stale.extend(changed.map(|(key, fingerprint)| (key.clone(), *fingerprint)));
         removed.extend(existing.into_keys().filter(|key| !units.contains_key(key)));
     }
-    Ok(Assessment { stale, removed: removed.into_iter().collect(), units, inputs, is_full: false })
+    Ok(Assessment { stale, removed: removed.into_iter().collect(), units, inputs, is_full_refresh: false })
 }
 
 async fn fingerprints_of(table: Option<&Table>) -> Result<BTreeMap<String, Fingerprint>> {

@@ -42,8 +42,8 @@ pub struct Assessment {
     pub units: BTreeMap<String, Fingerprint>,
     /// What the stage is computed from, by name, as hashes: declared inputs and tables.
     pub inputs: BTreeMap<String, String>,
-    /// Whether everything is to be written anew, what is as it was included (`--full-refresh`).
-    pub is_full: bool,
+    /// Whether everything is to be written anew, as if for the first time (`--full-refresh`).
+    pub is_full_refresh: bool,
 }
 
 impl Assessment {
@@ -55,7 +55,7 @@ impl Assessment {
     /// Makes all units stale (`--full-refresh`).
     pub fn all(mut self) -> Assessment {
         self.stale.clone_from(&self.units);
-        self.is_full = true;
+        self.is_full_refresh = true;
         self
     }
 }

@@ -1,8 +1,3 @@
---! description = "A commit stands in more than one split"
---! severity = "warn"
+--! description = "A group, a commit, a CVE or code stands in one split only, where splits are made by group or project"
 
-SELECT project, commit_id, array_agg(DISTINCT split ORDER BY split) AS splits, count(*) AS pairs
-FROM pairs
-WHERE commit_id IS NOT NULL
-GROUP BY project, commit_id
-HAVING count(DISTINCT split) > 1
+SELECT kind, value, train, validation, test FROM split_conflicts WHERE split_by <> 'upstream'

@@ -134,24 +134,23 @@ async fn a_dataset_that_is_no_longer_configured_leaves_the_tables() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shipped_relation_can_be_replaced_by_one_with_other_columns() {
     let given = Given::with("samples:sven", "[train]\nwhen = \"manual\"");
-    given.run(&["+splits"]).await;
+    given.run(&["+code_keys"]).await;
     let folder = given.folder.path().join("sql/tables");
     std::fs::create_dir_all(&folder).unwrap();
-    let shipped = secprm::relation::embedded_files().find(|(_, name, _)| *name == "splits").unwrap().2;
-    let text = shipped.replace("    dataset,\n    slice", "    'mine' AS chosen_by,\n    dataset,\n    slice");
+    let shipped = secprm::relation::embedded_files().find(|(_, name, _)| *name == "code_keys").unwrap().2;
+    let text = shipped.replacen(" AS signatures, dataset", " AS signatures, 'mine' AS chosen_by, dataset", 1);
     assert_ne!(text, shipped);
-    std::fs::write(folder.join("splits.sql"), text).unwrap();
-    let outcome = given.run(&["splits"]).await;
-    assert_eq!(outcome.stages.iter().map(|stage| stage.stage.as_str()).collect::<Vec<_>>(), ["splits"]);
-    assert!(
-        given.open().warehouse.table("splits").await.unwrap().unwrap().schema().field_with_name("chosen_by").is_ok()
-    );
+    std::fs::write(folder.join("code_keys.sql"), text).unwrap();
+    let outcome = given.run(&["code_keys"]).await;
+    assert_eq!(outcome.stages.iter().map(|stage| stage.stage.as_str()).collect::<Vec<_>>(), ["code_keys"]);
+    let table = given.open().warehouse.table("code_keys").await.unwrap().unwrap();
+    assert!(table.schema().field_with_name("chosen_by").is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_sven_is_accounted_for_and_paper_mode_gives_table_11() {
     let Some(sven) = real_sven() else { return };
-    let extra = "[label]\nmodes = [\"natural\", \"paper\"]\n[train]\nwhen = \"manual\"";
+    let extra = "[label]\nmodes = [\"natural\", \"paper\"]\n[split]\nby = \"upstream\"\n[train]\nwhen = \"manual\"";
     let given = Given::with(&sven.display().to_string(), extra);
     given.run(&[]).await;
     // Two pairs have a reject beside them, for marks of experts that they go without.

@@ -1,4 +1,5 @@
-//! `samples.sql` reads all it needs off one call of `label_pair` a pair: a counting stand-in makes sure.
+//! `samples.sql` reads all it needs off one call of `label_pair` a pair, `code_keys.sql` off one of `code_keys`: a counting stand-in makes
+//! sure.
 #![allow(clippy::unwrap_used)]
 
 use std::hash::{Hash, Hasher};
@@ -54,8 +55,8 @@ impl ScalarUDFImpl for Counting {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn label_pair_is_called_once_a_pair() {
+/// Plans a relation over the samples with a stand-in for a function and returns its rows, the function's rows, and the pairs.
+async fn counted(relation: &str, function: &str) -> (usize, usize, usize) {
     let mut project = Project::load(None).unwrap();
     project.config.warehouse = "memory://".to_owned();
     let (world, dag) = open_project(project).unwrap().world(Progress::silent()).await.unwrap();
@@ -64,11 +65,24 @@ async fn label_pair_is_called_once_a_pair() {
     let pairs = world.head("pairs").unwrap().rows() as usize;
     let session = world.sessions.open(&world.heads(), Rows::All).unwrap();
     let rows = Arc::new(AtomicUsize::new(0));
-    let inner = session.state().scalar_functions()["label_pair"].clone();
+    let inner = session.state().scalar_functions()[function].clone();
     session.register_udf(ScalarUDF::new_from_impl(Counting { inner, rows: rows.clone() }));
     let library = world.sessions.library().clone();
-    let samples = library.of_kind(RelationKind::Table).find(|relation| relation.name == "samples").unwrap();
-    let batches = session.sql(&samples.sql()).await.unwrap().collect().await.unwrap();
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 192);
-    assert_eq!(rows.load(Ordering::Relaxed), pairs);
+    let found = library.of_kind(RelationKind::Table).find(|found| found.name == relation).unwrap();
+    let batches = session.sql(&found.sql()).await.unwrap().collect().await.unwrap();
+    (batches.iter().map(|batch| batch.num_rows()).sum(), rows.load(Ordering::Relaxed), pairs)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn label_pair_is_called_once_a_pair() {
+    let (rows, called, pairs) = counted("samples", "label_pair").await;
+    assert_eq!(rows, 192);
+    assert_eq!(called, pairs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_keys_is_called_once_a_pair() {
+    let (rows, called, pairs) = counted("code_keys", "code_keys").await;
+    assert_eq!(rows, pairs);
+    assert_eq!(called, pairs);
 }

@@ -124,6 +124,12 @@ fn validate(config: &Config) -> Result<()> {
             return complaint(format!("{key} = {value} is too small"), &format!("it must be at least {least}"));
         }
     }
+    if !(config.split.max_group_share > 0.0 && config.split.max_group_share <= 1.0) {
+        return complaint(
+            format!("[split] max_group_share = {} is no share of all pairs", config.split.max_group_share),
+            "it is above 0 and at most 1; 0.05 when not given",
+        );
+    }
     config.train.settings()?;
     if !(config.score.tau > 0.0 && config.score.tau.is_finite()) {
         return complaint(
@@ -170,6 +176,19 @@ mod tests {
     fn a_trained_mode_that_is_not_computed_is_refused() {
         let text = "version = 1\nwarehouse = \"w\"\n[[source]]\ndataset = \"sven\"\nurl = \"x\"\n[train]\nlabel_mode = \"paper\"\n";
         assert!(failure(text).contains("is not among [label] modes"), "{}", failure(text));
+    }
+
+    #[test]
+    fn an_unknown_rule_of_splits_and_a_share_that_is_none_are_refused() {
+        let with = |line: &str| {
+            format!("version = 1\nwarehouse = \"w\"\n[[source]]\ndataset = \"sven\"\nurl = \"x\"\n[split]\n{line}\n")
+        };
+        assert!(failure(&with("by = \"groups\"")).ends_with("did you mean `group`?"));
+        for share in ["0.0", "1.5", "nan"] {
+            let failure = failure(&with(&format!("max_group_share = {share}")));
+            assert!(failure.contains("is no share of all pairs"), "{failure}");
+        }
+        assert!(parse(&with("by = \"project\"\nmax_group_share = 1.0"), "secprm.toml").is_ok());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use secprm_model::{Aggregation, Tie};
 use secprm_stages::ingest::{DatasetKind, Granularity};
 use secprm_stages::label::{Comments, Given, LabelMode, LabelOptions, Propagate};
+use secprm_stages::splits::SplitBy;
 use serde::{Deserialize, Serialize};
 
 /// The whole configuration. Unknown keys are errors.
@@ -117,20 +118,14 @@ impl Default for LabelConfig {
 pub struct SplitConfig {
     /// What decides a pair's split.
     pub by: SplitBy,
+    /// The share of all pairs past which a group loses its near-duplicate edges, and is reported if it is as large without.
+    pub max_group_share: f64,
 }
 
 impl Default for SplitConfig {
     fn default() -> Self {
-        SplitConfig { by: SplitBy::Upstream }
+        SplitConfig { by: SplitBy::Group, max_group_share: 0.05 }
     }
-}
-
-/// What decides a pair's split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitBy {
-    /// The dataset's own split; where it has none, 80/10/10 by a hash of the commit.
-    Upstream,
 }
 
 /// `[tokenizer]`.

@@ -16,7 +16,7 @@ macro_rules! shipped {
 const TABLES: [(RelationKind, &str, &str); 8] = shipped!(
     Table,
     "tables",
-    "splits",
+    "code_keys",
     "samples",
     "label_rejects",
     "train_shards",
@@ -25,9 +25,9 @@ const TABLES: [(RelationKind, &str, &str); 8] = shipped!(
     "baseline_verdicts",
     "metrics",
 );
-const VIEWS: [(RelationKind, &str, &str); 5] =
-    shipped!(View, "views", "pairs", "steps", "rejects", "runs", "dataset_stats");
-const CHECKS: [(RelationKind, &str, &str); 10] = shipped!(
+const VIEWS: [(RelationKind, &str, &str); 6] =
+    shipped!(View, "views", "pairs", "steps", "rejects", "runs", "dataset_stats", "split_conflicts");
+const CHECKS: [(RelationKind, &str, &str); 12] = shipped!(
     Check,
     "checks",
     "ingest_accounting",
@@ -40,6 +40,8 @@ const CHECKS: [(RelationKind, &str, &str); 10] = shipped!(
     "unscored_steps",
     "repeated_code",
     "split_leaks",
+    "upstream_split_leaks",
+    "large_groups",
 );
 
 /// Returns kind, name and text of the shipped `.sql` files.

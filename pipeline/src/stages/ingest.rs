@@ -94,7 +94,7 @@ impl Stage for IngestStage {
 
     async fn run(&self, world: &World, work: &Assessment) -> Result<Vec<Table>> {
         let note = world.note("ingest");
-        let options = IngestOptions { rewrite: work.is_full, ..self.options.clone() };
+        let options = IngestOptions { rewrite: work.is_full_refresh, ..self.options.clone() };
         for kind in self.sources.keys().filter(|kind| work.stale.contains_key(kind.as_str())) {
             let listings = self.list(*kind).await?;
             let ingested = ingest_dataset(&world.warehouse, *kind, &listings, &options, &world.heads(), &note).await?;

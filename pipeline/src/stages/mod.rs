@@ -3,6 +3,7 @@
 mod ingest;
 mod relation;
 mod score;
+mod splits;
 mod tokenizer;
 mod train;
 
@@ -26,7 +27,8 @@ pub use tokenizer::{load_tokenizer, load_tokenizer_of};
 /// # Errors
 /// Of kind usage: settings that make no sense, files that cannot be read, relations that do not fit together.
 pub fn build_dag(project: &Project, library: &Library, sources: BTreeMap<DatasetKind, Vec<Source>>) -> Result<Dag> {
-    let mut stages: Vec<Arc<dyn Stage>> = vec![Arc::new(ingest::IngestStage::new(project, sources))];
+    let mut stages: Vec<Arc<dyn Stage>> =
+        vec![Arc::new(ingest::IngestStage::new(project, sources)), Arc::new(splits::SplitsStage::new(project))];
     for relation in library.of_kind(RelationKind::Table) {
         stages.push(Arc::new(relation::RelationStage::new(relation.clone(), library)));
     }

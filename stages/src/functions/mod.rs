@@ -1,6 +1,7 @@
 //! The domain's verbs as DataFusion functions: what the `.sql` files call.
 
 mod access;
+mod code_keys;
 mod detection;
 mod identifiers;
 mod label_arguments;
@@ -16,6 +17,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 
 use crate::label::{DIFFERENCE_VERSION, LabelMode};
+use crate::splits::CODE_KEYS_VERSION;
 
 /// Returns all functions; those about tokens look their tokenizer up in `registry`.
 pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
@@ -23,6 +25,7 @@ pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
         identifiers::stable_id(),
         identifiers::hash_bucket(),
         identifiers::fingerprint(),
+        code_keys::code_keys(),
         metadata::language_of(),
         metadata::parse_cwe(),
         labels::label_pair(),
@@ -50,6 +53,7 @@ pub fn function_version(name: &str) -> u32 {
         "label_pair" | "segment" => {
             DIFFERENCE_VERSION + LabelMode::ALL.iter().map(|mode| mode.rule_version()).sum::<u32>()
         }
+        "code_keys" => DIFFERENCE_VERSION + CODE_KEYS_VERSION,
         "encode_example" | "count_tokens" => 1,
         "detection_metrics" | "sequence_reward" | "p_secure" | "predict_secure" => 1,
         _ => 0,

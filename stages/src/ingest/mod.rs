@@ -29,6 +29,7 @@ mod tables;
 mod text_fields;
 
 pub use identity::slice_count;
+pub(crate) use identity::{RecordSum, id_text};
 pub use listing::{KnownFile, KnownFiles, Listing, Source, dataset_fingerprint, list_dataset};
 pub use random_access::RandomAccess;
 pub use reader::{Access, DatasetKind, DatasetReader, FileContext, RawInput, Sink, reader_for};

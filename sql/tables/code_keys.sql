@@ -1,0 +1,12 @@
+--! description = "What a pair's code is known by when splits look for equal and nearly equal code"
+--! scope = "slice"
+--! [columns]
+--! pair_id = "The pair"
+--! code_hashes = "Hashes of the code of each file of each version, without comments and layout; none of a text without code"
+--! signatures = "MinHash signatures of the files of the vulnerable (or only) version that have at least 50 tokens: 120 values of 16 bits, the lower byte first"
+
+SELECT pair_id, keys['code_hashes'] AS code_hashes, keys['signatures'] AS signatures, dataset, slice
+FROM (
+    SELECT pair_id, code_keys(vulnerable_code, secure_code, language, files) AS keys, dataset, slice
+    FROM base.pairs
+) AS keyed

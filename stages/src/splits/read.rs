@@ -1,0 +1,108 @@
+//! Rows of pairs, keys and earlier splits as [`SplitPair`]s.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::datatypes::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType};
+
+use super::minhash::Signature;
+use super::pair::SplitPair;
+use super::split::{Split, SplitSource};
+use crate::error::{Result, StageError};
+
+/// Reads the rows of a query with the columns `pair_id, dataset, slice, commit_id, cve, project, upstream_split, dated_at, code_hashes,
+/// signatures, earlier_split, earlier_source` and adds them to `pairs`.
+///
+/// # Errors
+/// [`StageError::Table`] if a column is missing or of another type, or holds what this version does not write.
+pub fn read_pairs(batch: &RecordBatch, pairs: &mut Vec<SplitPair>) -> Result<()> {
+    let [ids, datasets, commits, cves] = texts(batch, ["pair_id", "dataset", "commit_id", "cve"])?;
+    let [projects, upstream, splits, sources] =
+        texts(batch, ["project", "upstream_split", "earlier_split", "earlier_source"])?;
+    let slices = numbers::<Int32Type>(batch, "slice")?;
+    let dates = numbers::<TimestampMicrosecondType>(batch, "dated_at")?;
+    let [hashes, signatures] = [lists(batch, "code_hashes")?, lists(batch, "signatures")?];
+    let mut known: Option<Arc<str>> = pairs.last().map(|pair| pair.dataset.clone());
+    for row in 0..batch.num_rows() {
+        let name = datasets.value(row);
+        // Rows of a dataset come one after the other, so that they can share its name.
+        let dataset = known.take().filter(|known| **known == *name).unwrap_or_else(|| Arc::from(name));
+        known = Some(dataset.clone());
+        let pair_id = ids.value(row);
+        pairs.push(SplitPair {
+            pair_id: u128::from_str_radix(pair_id, 16).map_err(|_| broken(format!("{pair_id} is no pair_id")))?,
+            upstream: text(upstream, row).and_then(|name| Split::of_dataset(&dataset, name)),
+            dataset,
+            slice: slices.value(row),
+            commit_id: text(commits, row).map(str::to_owned),
+            cve: text(cves, row).map(str::to_owned),
+            project: text(projects, row).map(str::to_owned),
+            date: dates.is_valid(row).then(|| dates.value(row)),
+            code_hashes: hashes_of(hashes, row)?,
+            signatures: signatures_of(signatures, row)?,
+            earlier: earlier_of(text(splits, row), text(sources, row)),
+        });
+    }
+    Ok(())
+}
+
+fn hashes_of(lists: &ListArray, row: usize) -> Result<Vec<i64>> {
+    if lists.is_null(row) {
+        return Ok(Vec::new());
+    }
+    let values = lists.value(row);
+    let hashes = values.as_primitive_opt::<Int64Type>().ok_or_else(|| unreadable("code_hashes"))?;
+    Ok(hashes.values().to_vec())
+}
+
+fn signatures_of(lists: &ListArray, row: usize) -> Result<Vec<Signature>> {
+    if lists.is_null(row) {
+        return Ok(Vec::new());
+    }
+    let values = lists.value(row);
+    let signatures = values.as_binary_opt::<i32>().ok_or_else(|| unreadable("signatures"))?;
+    signatures
+        .iter()
+        .flatten()
+        .map(|bytes| Signature::from_bytes(bytes).ok_or_else(|| unreadable("signatures")))
+        .collect()
+}
+
+/// A name that this version does not know, from a table of another one, counts as no split.
+fn earlier_of(split: Option<&str>, source: Option<&str>) -> Option<(Split, SplitSource)> {
+    Some((Split::parse(split?)?, SplitSource::parse(source?)?))
+}
+
+fn text(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
+fn texts<'batch, const N: usize>(batch: &'batch RecordBatch, names: [&str; N]) -> Result<[&'batch StringArray; N]> {
+    let mut columns = Vec::with_capacity(N);
+    for name in names {
+        columns.push(column(batch, name)?.as_string_opt::<i32>().ok_or_else(|| unreadable(name))?);
+    }
+    columns.try_into().map_err(|_| broken("columns were lost".to_owned()))
+}
+
+fn numbers<'batch, T: ArrowPrimitiveType>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch PrimitiveArray<T>> {
+    column(batch, name)?.as_primitive_opt().ok_or_else(|| unreadable(name))
+}
+
+fn lists<'batch>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch ListArray> {
+    column(batch, name)?.as_list_opt().ok_or_else(|| unreadable(name))
+}
+
+fn column<'batch>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch ArrayRef> {
+    batch.column_by_name(name).ok_or_else(|| broken(format!("the column {name} is missing")))
+}
+
+fn unreadable(column: &str) -> StageError {
+    broken(format!(
+        "the column {column} holds what this version does not write; compute the keys again: `secprm run --select code_keys --full-refresh`"
+    ))
+}
+
+fn broken(message: String) -> StageError {
+    StageError::Table { table: "pairs, code_keys or splits".to_owned(), message }
+}

@@ -1,0 +1,64 @@
+//! The tables that splits are written to.
+
+use arrow::datatypes::DataType;
+use secprm_storage::TableSpec;
+
+use crate::tables::{Column, sliced_table, whole_table};
+
+/// The split of each pair.
+pub const SPLITS: &str = "splits";
+/// The group of each pair, and why.
+pub const SPLIT_GROUPS: &str = "split_groups";
+
+/// Returns the declarations of `splits` and `split_groups`, in the order they are committed: `split_groups` last, since its fingerprint
+/// says that both are complete.
+///
+/// They are two because most stages read the split alone: a group that grew rewrites a row of each of its pairs here, but no split, and so
+/// makes no labels stale.
+pub fn split_tables() -> [TableSpec; 2] {
+    [
+        sliced_table(
+            SPLITS,
+            "The split each pair belongs to; apart from `pairs`, so that a new assignment rewrites no code",
+            splits_columns(),
+        ),
+        whole_table(SPLIT_GROUPS, "The group of each pair: the pairs that are kept in one split", groups_columns()),
+    ]
+}
+
+fn splits_columns() -> Vec<Column> {
+    vec![
+        ("pair_id", DataType::Utf8, false, "The pair"),
+        ("split", DataType::Utf8, false, "train, validation or test: what training and evaluation go by"),
+        (
+            "split_source",
+            DataType::Utf8,
+            false,
+            "What put the pair there: upstream (the split its dataset gives it or another member of its group), time (its group's latest date) \
+             or hash (its group has no date)",
+        ),
+    ]
+}
+
+fn groups_columns() -> Vec<Column> {
+    vec![
+        ("pair_id", DataType::Utf8, false, "The pair"),
+        ("group_id", DataType::Utf8, false, "Its group: the smallest pair_id in it"),
+        ("group_size", DataType::Int64, false, "Pairs in the group"),
+        (
+            "joined_by",
+            DataType::Utf8,
+            true,
+            "What the pair shares with others of its group: commit, cve, code, near_code or project, joined by +; null where it is alone",
+        ),
+        (
+            "near_code_dropped",
+            DataType::Boolean,
+            false,
+            "Whether near-duplicates were left apart, since the group would have grown past [split] max_group_share",
+        ),
+        ("over_limit", DataType::Boolean, false, "Whether the group is larger than that without any near-duplicate"),
+        ("split_by", DataType::Utf8, false, "The rule: group, upstream or project"),
+        ("dataset", DataType::Utf8, false, "The dataset"),
+    ]
+}
