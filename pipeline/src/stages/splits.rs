@@ -80,7 +80,7 @@ impl Stage for SplitsStage {
     async fn run(&self, world: &World, work: &Assessment) -> Result<Vec<Table>> {
         let mut heads = world.heads();
         heads.retain(|name, _| self.declaration.reads.contains(name) || self.declaration.writes.contains(name));
-        let session = world.sessions.open(&heads, Rows::All).await?;
+        let session = world.sessions.open(&heads, Rows::All)?;
         let mut batches = session.sql(&self.query(work.is_full_refresh)).await?.execute_stream().await?;
         let mut pairs = Vec::new();
         while let Some(batch) = batches.next().await {
