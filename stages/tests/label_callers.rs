@@ -186,7 +186,7 @@ fn callers_are_found_across_files_of_kin_languages_and_their_steps_obey_rule_7()
 #[test]
 fn a_file_that_is_too_large_is_counted_and_marks_nothing() {
     let caller = "int f(void)\n{\n    return get(1);\n}\n";
-    let code = format!("int get(int a)\n{{\n    return BAD(a);\n}}\n\n{caller}\n/*{}*/\n", "x".repeat(1 << 20));
+    let code = format!("int get(int a)\n{{\n    return BAD(a);\n}}\n\n{caller}\n/*{}*/\n", "x".repeat(1 << 19));
     let fixed = code.replace("BAD", "GOOD");
     let labels = label_pair(&code, &fixed, Language::C, LabelMode::Natural, &LabelOptions::default()).unwrap();
     assert_eq!((labels.propagation.steps, labels.propagation.unparsed_files), (0, 1));
