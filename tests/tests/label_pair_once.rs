@@ -76,7 +76,7 @@ async fn counted(relation: &str, function: &str) -> (usize, usize, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn label_pair_is_called_once_a_pair() {
     let (rows, called, pairs) = counted("samples", "label_pair").await;
-    assert_eq!(rows, 192);
+    assert_eq!(rows, 475);
     assert_eq!(called, pairs);
 }
 

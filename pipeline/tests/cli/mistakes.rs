@@ -98,7 +98,7 @@ fn an_unknown_dataset_names_the_nearest_one() {
     exit 2
     --- stdout
     --- stderr
-    error: secprm.toml, line 5: unknown variant `svem`, expected `sven`
+    error: secprm.toml, line 5: unknown variant `svem`, expected one of `sven`, `primevul`, `reposvul`, `precisebugs`, `bigvul`
     hint: did you mean `sven`?
     ");
 }

@@ -12,7 +12,7 @@ pub(super) struct NormalText {
     pub(super) stream: Vec<u8>,
     /// The lines that have code, in order.
     pub(super) lines: Vec<CodeLine>,
-    /// How many definitions at the top level have a body; a type, which may hold several, counts twice.
+    /// How many bodies of definitions at the top level were opened.
     pub(super) definitions: u32,
 }
 
@@ -213,8 +213,8 @@ impl Sink for Reader<'_> {
         }
     }
 
-    fn definition_opens(&mut self, is_type: bool) {
-        self.normal.definitions += if is_type { 2 } else { 1 };
+    fn definition_opens(&mut self) {
+        self.normal.definitions += 1;
     }
 
     fn directive_edge(&mut self) {

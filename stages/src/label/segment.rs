@@ -262,7 +262,7 @@ impl Sink for Splitter<'_> {
         self.since_end.statement(kind);
     }
 
-    fn definition_opens(&mut self, _is_type: bool) {
+    fn definition_opens(&mut self) {
         if self.definition_closed
             && let Some(end) = self.statement_end
         {

@@ -100,61 +100,35 @@ pub(in crate::label) fn propagate(
 /// Lines of a file, first and last.
 type Lines = (usize, (u32, u32));
 
-/// Says whether there may be two functions of which one calls the other: a look that costs next to nothing, since most
+/// Says whether there may be two functions, so that one may call the other: a look that costs next to nothing, since most
 /// samples are one function.
 fn may_have_callers(files: &[FileVersions<'_>]) -> bool {
-    let mut functions = 0;
+    let mut definitions = 0;
     for file in files {
-        let words = defining_words(file.language).iter();
-        let nested: usize = words.map(|word| file.vulnerable.text.matches(word).take(FEW).count()).sum();
-        functions += nested.max(file.vulnerable.normal.definitions as usize);
+        definitions += file.vulnerable.normal.definitions as usize;
+        for word in defining_words(file.language) {
+            definitions += file.vulnerable.text.matches(word).take(2).count();
+        }
+        if definitions > 1 {
+            return true;
+        }
     }
-    functions > 1 && (functions >= FEW || !all_are_uncalled(files))
+    false
 }
 
-/// So many functions are worth a syntax tree without looking further.
-const FEW: usize = 8;
-
-/// Says whether every function is named behind a defining word and nowhere else.
-fn all_are_uncalled(files: &[FileVersions<'_>]) -> bool {
-    let is_uncalled = |name: &str| {
-        let is_word = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
-        let in_text = |text: &str| {
-            let whole = text.match_indices(name).filter(|(start, _)| {
-                let before = text.get(..*start).and_then(|before| before.chars().next_back());
-                let after = text.get(start + name.len()..).and_then(|after| after.chars().next());
-                !is_word(before) && !is_word(after)
-            });
-            whole.take(2).count()
-        };
-        files.iter().map(|file| in_text(&file.vulnerable.text)).sum::<usize>() < 2
-    };
-    files.iter().all(|file| {
-        let text: &str = &file.vulnerable.text;
-        let names_follow =
-            matches!(file.language, Language::Python | Language::Kotlin | Language::Scala | Language::Rust);
-        names_follow
-            && defining_words(file.language).iter().all(|word| {
-                let rests = text.match_indices(word).filter_map(|(start, _)| text.get(start + word.len()..));
-                let mut names = rests.map(|rest| {
-                    let rest = rest.trim_start();
-                    let end = rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-                    rest.get(..end.unwrap_or(rest.len())).unwrap_or("")
-                });
-                names.all(|name| !name.is_empty() && is_uncalled(name))
-            })
-    })
-}
-
-/// Words of which a file with a nested function has one more than it has functions at the top level.
+/// Words of which a file with a second function has one more, where functions are not all at the top level.
 fn defining_words(language: Language) -> &'static [&'static str] {
     match language {
-        Language::Python | Language::Scala => &["def "],
+        Language::C | Language::Text => &[],
+        Language::Cpp => &["class ", "struct "],
+        Language::Python => &["def "],
+        Language::Go => &["func"],
+        Language::Java => &["class ", "interface ", "enum ", "record "],
         Language::Kotlin => &["fun "],
+        Language::Scala => &["def "],
         Language::Rust => &["fn "],
-        Language::JavaScript | Language::TypeScript => &["function", "=>"],
+        Language::JavaScript | Language::TypeScript => &["function", "=>", "class "],
         Language::Php => &["function"],
-        Language::C | Language::Cpp | Language::Go | Language::Java | Language::Text => &[],
     }
 }
 

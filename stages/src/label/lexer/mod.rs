@@ -74,8 +74,8 @@ pub(crate) trait Sink {
     fn logical_line(&mut self, column: usize) {}
     /// A preprocessor line begins or has ended: its line structure is part of the code.
     fn directive_edge(&mut self) {}
-    /// The body of a definition at the top level begins: of a type, or of anything else.
-    fn definition_opens(&mut self, is_type: bool) {}
+    /// The body of a definition at the top level begins.
+    fn definition_opens(&mut self) {}
     /// The body of a definition at the top level has ended.
     fn definition_closes(&mut self) {}
     /// A line has ended.

@@ -119,7 +119,7 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
             }
             let defines = matches!(head, Head::Function | Head::Class | Head::Decorator);
             if defines {
-                self.cursor.sink.definition_opens(head == Head::Class);
+                self.cursor.sink.definition_opens();
             }
             self.in_definition = matches!(head, Head::Function | Head::Class);
         }

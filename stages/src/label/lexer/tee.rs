@@ -64,9 +64,9 @@ impl<C: Sink, W: Sink> Sink for Tee<'_, C, W> {
         self.whole.directive_edge();
     }
 
-    fn definition_opens(&mut self, is_type: bool) {
-        self.causal(|sink| sink.definition_opens(is_type));
-        self.whole.definition_opens(is_type);
+    fn definition_opens(&mut self) {
+        self.causal(|sink| sink.definition_opens());
+        self.whole.definition_opens();
     }
 
     fn definition_closes(&mut self) {

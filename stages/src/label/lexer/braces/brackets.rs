@@ -57,6 +57,9 @@ impl<S: Sink, const COMPLETE: bool> Scanner<'_, S, COMPLETE> {
             self.push(kind);
             self.statement = self.statement.inner();
         } else {
+            if kind == FrameKind::Block && self.opaque == 0 {
+                self.cursor.sink.definition_opens();
+            }
             let declares =
                 kind == FrameKind::Namespace || self.statement.head == Head::Class || self.statement.heads_type();
             self.cursor.sink.statement(match declares {
