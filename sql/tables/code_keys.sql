@@ -5,8 +5,9 @@
 --! code_hashes = "Hashes of the code of each file of each version, without comments and layout; none of a text without code"
 --! signatures = "MinHash signatures of the files of the vulnerable (or only) version that have at least 50 tokens: 120 values of 16 bits, the lower byte first"
 
+-- unnest() keeps the planner from calling code_keys() once for each field.
 SELECT pair_id, keys['code_hashes'] AS code_hashes, keys['signatures'] AS signatures, dataset, slice
 FROM (
-    SELECT pair_id, code_keys(vulnerable_code, secure_code, language, files) AS keys, dataset, slice
+    SELECT pair_id, unnest([code_keys(vulnerable_code, secure_code, language, files)]) AS keys, dataset, slice
     FROM base.pairs
 ) AS keyed
