@@ -90,7 +90,9 @@ impl Location {
             true => glob::split_pattern(text),
             false => (text, ""),
         };
-        let url = Url::parse(folder).map_err(|error| invalid(error.to_string()))?;
+        let mut url = Url::parse(folder).map_err(|error| invalid(error.to_string()))?;
+        // Credentials come from the environment alone; those of a URL would end up in messages.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
         let is_of_a_store = |name: &String| ["aws_", "google_", "azure_"].iter().any(|start| name.starts_with(start));
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| {
