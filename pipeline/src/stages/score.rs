@@ -152,7 +152,7 @@ fn split_whole_samples(batch: Option<RecordBatch>, is_last: bool) -> (Option<Rec
     (Some(batch.slice(0, cut)), Some(batch.slice(cut, batch.num_rows() - cut)))
 }
 
-/// Cuts a batch of whole samples into chunks of about [`WINDOWS_AT_ONCE`] windows, at samples.
+/// Cuts a batch of whole samples into chunks of about `WINDOWS_AT_ONCE` windows, at samples.
 fn chunks_of_samples(batch: &RecordBatch) -> Vec<RecordBatch> {
     let mut chunks = Vec::new();
     let mut from = 0;

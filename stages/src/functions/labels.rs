@@ -47,7 +47,7 @@ fn version_fields() -> [(&'static str, DataType); 20] {
 /// for each mode that gives samples.
 ///
 /// A null version makes the row unpaired: the other one alone, labelled by its side (rule 9). `modes` is a list of texts, `options`
-/// a JSON object ([`OptionsJson`]). `files` is a list of structs `language, vulnerable_end, secure_end`, `expert_lines` a list of
+/// a JSON object (`OptionsJson`). `files` is a list of structs `language, vulnerable_end, secure_end`, `expert_lines` a list of
 /// integers, `findings` a list of structs `file, start_line, end_line`; each may be null.
 pub fn label_pair() -> ScalarUDF {
     let returns = list_of(struct_of(&version_fields()));

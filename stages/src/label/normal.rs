@@ -6,8 +6,8 @@ use crate::language::Language;
 /// Returns a text's code without comments and without white space that means nothing in the language.
 ///
 /// Two texts that differ in comments and layout alone have the same normal code; literals stay as they are, and Python keeps the column
-/// in which a logical line begins. Its rules are those of [`super::code_difference`], and so is their version,
-/// [`super::DIFFERENCE_VERSION`].
+/// in which a logical line begins. Its rules are those of `super::code_difference`, and so is their version,
+/// `super::DIFFERENCE_VERSION`.
 pub fn normal_code(text: &str, language: Language) -> Vec<u8> {
     NormalText::of(text, language).stream
 }

@@ -32,7 +32,7 @@ pub fn largest_group(pairs: usize, max_group_share: f64) -> u32 {
 
 /// Groups pairs, which are ordered by identifier and each there once.
 ///
-/// First by what is equal, then by what is nearly equal. Where the second makes a group of more than [`largest_group`] pairs, its
+/// First by what is equal, then by what is nearly equal. Where the second makes a group of more than `largest_group` pairs, its
 /// near-duplicate edges, the weakest evidence, are dropped. Edges of equal keys are never dropped: a group that is too large by them alone
 /// is kept and marked.
 pub fn group(pairs: &[SplitPair], options: &SplitOptions) -> Groups {

@@ -1,6 +1,6 @@
 //! MinHash: a short signature of a set of shingles, by which the similarity of two sets is estimated.
 //!
-//! One permutation hashing: each shingle is hashed once and falls into one of [`HASHES`] bins, and a bin keeps its smallest hash. An
+//! One permutation hashing: each shingle is hashed once and falls into one of `HASHES` bins, and a bin keeps its smallest hash. An
 //! empty bin borrows from another that its number alone points to (optimal densification: Shrivastava, 2017), so that short code can be
 //! compared too. The cost is that of one hash a shingle, whatever the number of bins.
 
@@ -14,7 +14,7 @@ pub const HASHES: usize = 120;
 pub struct Signature([u16; HASHES]);
 
 impl Signature {
-    /// Signs normal code; `None` if it has fewer than [`LEAST_TOKENS`] tokens.
+    /// Signs normal code; `None` if it has fewer than `LEAST_TOKENS` tokens.
     pub fn of(code: &[u8]) -> Option<Signature> {
         let mut bins = [None; HASHES];
         let mut shingles = 0;

@@ -1,4 +1,4 @@
-//! Rows of pairs, keys and earlier splits as [`SplitPair`]s.
+//! Rows of pairs, keys and earlier splits as `SplitPair`s.
 
 use std::sync::Arc;
 

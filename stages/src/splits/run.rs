@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::ingest::{RecordSum, id_text};
 use crate::tables::{Cell, Rows, SLICE_COLUMNS};
 
-/// Commits the splits of all pairs, which are ordered as [`super::place`] returns them; `heads` are the newest versions of tables by name.
+/// Commits the splits of all pairs, which are ordered as `super::place` returns them; `heads` are the newest versions of tables by name.
 ///
 /// A slice of `splits` whose rows are as they were is left alone, and with it everything that reads the slice. `fingerprint` is what the
 /// rows were computed from.
@@ -126,7 +126,7 @@ fn slice_commit(dataset: &str, slice: &str, fingerprint: Option<Fingerprint>) ->
     SliceCommit { partition: BTreeMap::from([(first, dataset.to_owned()), (second, slice.to_owned())]), fingerprint }
 }
 
-/// Takes back what [`slice_key`] did to a dataset's name.
+/// Takes back what `slice_key` did to a dataset's name.
 fn unescaped(name: &str) -> String {
     name.replace("%2F", "/").replace("%25", "%")
 }

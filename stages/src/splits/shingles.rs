@@ -10,7 +10,7 @@ pub const SHINGLE_TOKENS: usize = 5;
 /// code could only be joined by what the estimate gets wrong, and there are thousands of short functions of one pattern.
 pub const LEAST_TOKENS: usize = 50;
 
-/// Yields one hash for each run of [`SHINGLE_TOKENS`] tokens, in order, repeats included.
+/// Yields one hash for each run of `SHINGLE_TOKENS` tokens, in order, repeats included.
 ///
 /// A token is a word (letters, digits, `_`, everything beyond ASCII) or one other byte; white space is none.
 pub struct Shingles<'code> {

@@ -23,7 +23,7 @@ pub const COLUMNS: [&str; COLUMN_COUNT] = [
 /// Columns that the mirror does not have.
 const CSV_ONLY: [&str; 2] = ["Publish Date", "file_name"];
 
-/// Where a file has each of [`COLUMNS`].
+/// Where a file has each of `COLUMNS`.
 pub type Places = [Option<usize>; COLUMN_COUNT];
 
 /// Finds the columns among a file's own, the first of each name.

@@ -1,4 +1,4 @@
-//! BigVul: a CSV file of 36 columns ([`csv`]), or its mirror, Parquet files of 11 ([`mirror`]).
+//! BigVul: a CSV file of 36 columns (`csv`), or its mirror, Parquet files of 11 ([`mirror`]).
 
 mod columns;
 mod csv;

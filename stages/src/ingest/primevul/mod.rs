@@ -1,6 +1,6 @@
 //! PrimeVul v0.1: JSON lines, one function a line.
 //!
-//! In the files `*_paired.jsonl` two lines are a pair ([`pairing`]); in the others each line is a function by itself.
+//! In the files `*_paired.jsonl` two lines are a pair (`pairing`); in the others each line is a function by itself.
 
 mod function;
 mod pairing;

@@ -1,7 +1,7 @@
 //! Which definition after the commit is the one before it (LABELS.md, rule 12): never the one at the same place of the list.
 //!
 //! Four passes, each over what the ones before left: equal text; equal name and parameters; equal name; any name, by similarity of at
-//! least [`LEAST_SIMILARITY`]. Where a pass finds several candidates, the most similar two go together first, and among equals the
+//! least `LEAST_SIMILARITY`. Where a pass finds several candidates, the most similar two go together first, and among equals the
 //! earlier. Functions that are not vulnerable take part, so that none of them is left to pair a vulnerable one with.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

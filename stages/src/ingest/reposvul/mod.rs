@@ -14,7 +14,7 @@
 //!
 //! | granularity | paired | unpaired secure |
 //! | --- | --- | --- |
-//! | function | `target` 1 in a file with `target` 1, with its counterpart by name ([`functions`]) | `target` 0 in a judged file |
+//! | function | `target` 1 in a file with `target` 1, with its counterpart by name (`functions`) | `target` 0 in a judged file |
 //! | file | `target` 1 | `target` 0 |
 //! | repository | all files in a language we know together, if one of them has `target` 1 | |
 //!
