@@ -50,6 +50,11 @@ pub async fn assess(declaration: &Declaration, heads: &BTreeMap<String, Table>) 
     Ok(Assessment { stale, removed: removed.into_iter().collect(), units, inputs, is_full_refresh: false })
 }
 
+/// Returns a hash over the fingerprints of all slices of a table, as [`assess`] compares them; of a table that is not there too.
+pub async fn table_hash(table: Option<&Table>) -> Result<String> {
+    Ok(hash_of_all(&fingerprints_of(table).await?))
+}
+
 async fn fingerprints_of(table: Option<&Table>) -> Result<BTreeMap<String, Fingerprint>> {
     match table {
         Some(table) => Ok(table.fingerprints().await?),

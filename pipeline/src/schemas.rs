@@ -1,4 +1,4 @@
-//! The tables that Rust writes: of ingest, of splits, of the model, and of the run history.
+//! The tables that Rust writes: of ingest, of static analysers' findings, of splits, of the model, and of the run history.
 
 use secprm_storage::TableSpec;
 
@@ -7,6 +7,7 @@ use crate::history::history_tables;
 /// Returns the declarations of all tables that no `.sql` file makes.
 pub fn rust_tables() -> Vec<TableSpec> {
     let mut specs: Vec<TableSpec> = secprm_stages::ingest::ingest_tables().into();
+    specs.extend(secprm_stages::findings::finding_tables());
     specs.extend(secprm_stages::splits::split_tables());
     specs.extend(secprm_stages::train::model_tables());
     specs.push(secprm_stages::score::step_scores_table());

@@ -1,4 +1,4 @@
-//! The configured sources as locations; `samples:` names the sample datasets that are embedded in the binary.
+//! The configured sources and analyses as locations; `samples:` names the sample datasets that are embedded in the binary.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use secprm_stages::findings::Analysis;
 use secprm_stages::ingest::{DatasetKind, Source};
 use secprm_storage::Location;
 
@@ -41,6 +42,21 @@ pub async fn locations(project: &Project) -> Result<BTreeMap<DatasetKind, Vec<So
         datasets.entry(source.dataset).or_default().push(Source { url, location, granularities });
     }
     Ok(datasets)
+}
+
+/// Returns the configured analyses.
+///
+/// # Errors
+/// Of kind usage: a url that is no location.
+pub fn analyses(project: &Project) -> Result<Vec<Analysis>> {
+    let analyses = project.config.analysis.iter().map(|analysis| {
+        let location = Location::parse(&analysis.url, &project.folder).map_err(|error| {
+            Error::from(error)
+                .hint("`url` of an [[analysis]] is a SARIF file, folder or glob: a path or an object-store URL")
+        })?;
+        Ok(Analysis { url: secprm_storage::redact(&analysis.url), location })
+    });
+    analyses.collect()
 }
 
 async fn embedded(name: &str) -> Result<Location> {

@@ -53,9 +53,13 @@ SELECT
     slice
 FROM (
     SELECT
-        *,
+        p.*,
         unnest(
-            label_pair(vulnerable_code, secure_code, language, $label_modes, $label_options, files, expert_lines, NULL)
+            label_pair(
+                p.vulnerable_code, p.secure_code, p.language, $label_modes, $label_options, p.files, p.expert_lines, f.findings
+            )
         ) AS s
-    FROM pairs
+    -- The findings come first, since the side that a join holds in memory must not be the one with the code.
+    FROM pair_findings AS f
+    RIGHT JOIN pairs AS p ON p.pair_id = f.pair_id AND p.dataset = f.dataset AND p.slice = f.slice
 ) AS labelled

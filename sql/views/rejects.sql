@@ -6,6 +6,10 @@ SELECT
 FROM ingest_rejects
 UNION ALL
 SELECT
+    'findings' AS stage, NULL, source_file, source_row, NULL, NULL, NULL, NULL, reason, detail, raw
+FROM finding_rejects
+UNION ALL
+SELECT
     'label' AS stage, r.dataset, p.source_file, p.source_row, r.pair_id, r.label_mode, NULL, NULL, r.reason, r.detail, NULL
 FROM label_rejects AS r
 INNER JOIN provenance AS p ON p.pair_id = r.pair_id AND p.dataset = r.dataset

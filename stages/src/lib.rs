@@ -1,10 +1,11 @@
 //! The stages of secprm: what happens to the data between raw records and metrics.
 //!
-//! Along the data: [`ingest`] reads raw records into pairs; [`splits`] groups them and gives each group a split; [`label`] cuts code into
-//! steps and labels them (pure); [`functions`] makes the verbs of label, model and evaluation callable from SQL; [`train`] and [`score`]
-//! run the model; [`evaluate`] measures (pure).
+//! Along the data: [`ingest`] reads raw records into pairs; [`findings`] reads what static analysers say of them; [`splits`] groups
+//! them and gives each group a split; [`label`] cuts code into steps and labels them (pure); [`functions`] makes the verbs of label,
+//! model and evaluation callable from SQL; [`train`] and [`score`] run the model; [`evaluate`] measures (pure).
 
 pub mod evaluate;
+pub mod findings;
 pub mod functions;
 pub mod ingest;
 pub mod label;

@@ -12,6 +12,7 @@ use parquet::file::properties::WriterProperties;
 use tokio::fs::File;
 
 use crate::error::{Result, StorageError};
+use crate::new_folder::NewFolder;
 use crate::types::{conform, stored_schema};
 
 /// A row group is closed at this encoded size.
@@ -39,42 +40,13 @@ pub struct Exported {
 /// [`StorageError::Invalid`] if the folder holds anything; [`StorageError::Store`] if it cannot be
 /// written, or the rows cannot be computed.
 pub async fn export_parquet(rows: SendableRecordBatchStream, folder: &Path) -> Result<Exported> {
-    refuse_full(folder)?;
-    let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = folder.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
-        StorageError::invalid("target folder", &folder.to_string_lossy(), "it has no name of its own")
-    })?;
-    let partial = parent.join(format!(".{name}.{}.partial", uuid::Uuid::now_v7()));
-    let exported = write_folder(rows, &partial, name).await.and_then(|exported| {
-        refuse_full(folder)?;
-        std::fs::rename(&partial, folder).map_err(|error| StorageError::store("create", folder.display(), error))?;
-        Ok(exported)
-    });
-    if exported.is_err() {
-        // The first failure is the one to report.
-        let _ = std::fs::remove_dir_all(&partial);
-    }
-    exported
-}
-
-fn refuse_full(folder: &Path) -> Result<()> {
-    let failed = |error| StorageError::store("read", folder.display(), error);
-    match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(failed(error)),
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(entry) => {
-                entry.map_err(failed)?;
-                let problem = "it is not empty; name a new folder or remove it first";
-                Err(StorageError::invalid("target folder", &folder.to_string_lossy(), problem))
-            }
-        },
-    }
+    let begun = NewFolder::begin(folder)?;
+    let exported = write_folder(rows, begun.path(), &folder.to_string_lossy()).await?;
+    begun.finish()?;
+    Ok(exported)
 }
 
 async fn write_folder(mut rows: SendableRecordBatchStream, folder: &Path, name: &str) -> Result<Exported> {
-    std::fs::create_dir_all(folder).map_err(|error| StorageError::store("create", folder.display(), error))?;
     let schema = stored_schema(&rows.schema()).map_err(|problem| StorageError::schema(name, problem))?;
     let mut exported = Exported::default();
     let mut open = Some(OutputFile::create(folder, 0, &schema).await?);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use clap::Args;
+use datafusion::prelude::DataFrame;
+use secprm_stages::findings::{CODE_COLUMNS, write_code};
 use secprm_storage::export_parquet;
 
 use super::DataArgs;
@@ -22,6 +24,9 @@ pub struct ExportArgs {
     table: String,
     /// A folder that does not exist or is empty.
     folder: PathBuf,
+    /// Write the vulnerable version of each pair as a file for static analysers: DATASET/PAIR_ID/FILE.
+    #[arg(long, env = "SECPRM_CODE", value_parser = clap::builder::FalseyValueParser::new())]
+    code: bool,
     /// Read this release instead of the newest.
     #[arg(long, env = "SECPRM_RELEASE", value_name = "N")]
     release: Option<i64>,
@@ -36,7 +41,7 @@ pub struct FilesArgs {
     data: DataArgs,
 }
 
-/// Writes a table or view of a release as plain Parquet.
+/// Writes a table or view of a release as plain Parquet, or its code as files.
 pub async fn export(opened: Opened, args: &ExportArgs) -> Result<()> {
     let (session, release) = opened.session(args.release).await?;
     if release.is_none() {
@@ -47,12 +52,34 @@ pub async fn export(opened: Opened, args: &ExportArgs) -> Result<()> {
         let names = catalog.map(|schema| schema.table_names()).unwrap_or_default();
         return Err(unknown(&args.table, names.iter().map(String::as_str)));
     }
-    let rows = session.table(args.table.as_str()).await?.execute_stream().await?;
+    let table = session.table(args.table.as_str()).await?;
+    if args.code {
+        return export_code(table, args).await;
+    }
+    let rows = table.execute_stream().await?;
     let exported = export_parquet(rows, &args.folder).await?;
     eprintln!(
         "wrote {} in {} to {}",
         counted(exported.rows, "row"),
         counted(exported.files, "file"),
+        args.folder.display()
+    );
+    Ok(())
+}
+
+/// Writes the vulnerable versions of a table with the columns of `pairs` as a tree of files.
+async fn export_code(table: DataFrame, args: &ExportArgs) -> Result<()> {
+    let lacking = CODE_COLUMNS.into_iter().find(|name| table.schema().field_with_unqualified_name(name).is_err());
+    if let Some(column) = lacking {
+        return Err(Error::usage(format!("{} has no column {column}, which --code needs", args.table))
+            .hint("export `pairs`, or a view of your own that selects some of its rows"));
+    }
+    let rows = table.select_columns(&CODE_COLUMNS)?.execute_stream().await?;
+    let written = write_code(rows, &args.folder).await?;
+    eprintln!(
+        "wrote the vulnerable version of {} in {} to {}",
+        counted(written.pairs, "pair"),
+        counted(written.files, "file"),
         args.folder.display()
     );
     Ok(())

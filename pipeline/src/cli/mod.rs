@@ -51,7 +51,7 @@ enum Command {
     Stats(stats::StatsArgs),
     /// Answer a query, or open an interactive shell.
     Sql(sql::SqlArgs),
-    /// Write a table or view as plain Parquet, for tools that know no Delta.
+    /// Write a table or view as plain Parquet, or the pairs' code as files for static analysers.
     Export(export::ExportArgs),
     /// List the live Parquet files of a table.
     Files(export::FilesArgs),

@@ -111,6 +111,12 @@ fn validate(config: &Config) -> Result<()> {
             "0.5 lets callers mark half of a sample's steps; propagate = \"none\" marks no caller",
         );
     }
+    if config.label.analyzer_levels.is_empty() {
+        return complaint(
+            "[label] analyzer_levels is empty".to_owned(),
+            "list at least one of error, warning, note, none; without an [[analysis]] no finding labels",
+        );
+    }
     for (key, value, least) in [
         ("[label] max_step_lines", config.label.max_step_lines, 1),
         ("[label] max_step_bytes", config.label.max_step_bytes, 16),

@@ -12,6 +12,7 @@ pub use train::{ModelConfig, TrainSection, When};
 use std::collections::BTreeMap;
 
 use secprm_model::{Aggregation, Tie};
+use secprm_stages::findings::Level;
 use secprm_stages::ingest::{DatasetKind, Granularity};
 use secprm_stages::label::{Comments, Given, LabelMode, LabelOptions, Propagate};
 use secprm_stages::splits::SplitBy;
@@ -28,6 +29,9 @@ pub struct Config {
     /// The raw datasets.
     #[serde(default)]
     pub source: Vec<SourceConfig>,
+    /// What static analysers found in the pairs' code.
+    #[serde(default)]
+    pub analysis: Vec<AnalysisConfig>,
     /// How code is cut into steps and labelled.
     #[serde(default)]
     pub label: LabelConfig,
@@ -71,6 +75,14 @@ fn every_granularity() -> Vec<Granularity> {
     Granularity::ALL.to_vec()
 }
 
+/// Findings of static analysers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalysisConfig {
+    /// SARIF file, folder or glob; a path relative to the configuration file, or an object-store URL.
+    pub url: String,
+}
+
 /// `[label]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -85,6 +97,8 @@ pub struct LabelConfig {
     pub suffix_texts: Vec<String>,
     /// Texts that, alone in a chunk, join the step after it (rule 4).
     pub prefix_texts: Vec<String>,
+    /// The levels of static analysers' findings that label (rule 10).
+    pub analyzer_levels: Vec<Level>,
     /// Whether comments are kept or stripped before code is cut into steps (rule 3).
     pub comments: Comments,
     /// What is marked of the functions that call a vulnerable one (rule 8).
@@ -108,6 +122,7 @@ impl Default for LabelConfig {
             propagate,
             max_propagated_share,
             given,
+            analyzer_levels: vec![Level::Error, Level::Warning],
         }
     }
 }

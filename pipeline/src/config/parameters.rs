@@ -12,10 +12,12 @@ impl Config {
     /// A relation's fingerprint holds the parameters that its text names, so a changed key reruns what uses it and nothing else.
     pub fn sql_parameters(&self) -> BTreeMap<&'static str, String> {
         let modes = list(self.label.modes.iter().map(|mode| mode.as_str()));
+        let levels = list(self.label.analyzer_levels.iter().map(|level| level.as_str()));
         let aggregations = list(self.score.aggregations.iter().map(|aggregation| aggregation.name()));
         BTreeMap::from([
             ("label_modes", modes),
             ("label_options", quote(&self.label_options())),
+            ("analyzer_levels", levels),
             ("train_label_mode", quote(self.train.label_mode.as_str())),
             ("prompt", quote(&self.tokenizer.prompt)),
             ("max_tokens", self.tokenizer.max_tokens.to_string()),

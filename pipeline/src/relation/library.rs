@@ -25,12 +25,24 @@ const TABLES: [(RelationKind, &str, &str); 8] = shipped!(
     "baseline_verdicts",
     "metrics",
 );
-const VIEWS: [(RelationKind, &str, &str); 6] =
-    shipped!(View, "views", "pairs", "steps", "rejects", "runs", "dataset_stats", "split_conflicts");
-const CHECKS: [(RelationKind, &str, &str); 12] = shipped!(
+const VIEWS: [(RelationKind, &str, &str); 8] = shipped!(
+    View,
+    "views",
+    "pairs",
+    "pair_findings",
+    "steps",
+    "step_findings",
+    "rejects",
+    "runs",
+    "dataset_stats",
+    "split_conflicts",
+);
+const CHECKS: [(RelationKind, &str, &str); 14] = shipped!(
     Check,
     "checks",
     "ingest_accounting",
+    "finding_accounting",
+    "findings_in_steps",
     "label_accounting",
     "vulnerable_sample_without_a_zero",
     "sample_shape",

@@ -66,7 +66,7 @@ impl Stage for IngestStage {
     }
 
     async fn assess(&self, world: &World) -> Result<Assessment> {
-        let known = known_files(world).await?;
+        let known = known_files(world, SOURCES).await?;
         let existing = match world.head(SOURCES) {
             Some(table) => table.fingerprints().await?,
             None => BTreeMap::new(),
@@ -108,15 +108,15 @@ impl Stage for IngestStage {
     }
 }
 
-/// What earlier runs know of the source files, from the table `sources`.
-async fn known_files(world: &World) -> Result<KnownFiles> {
-    let Some(table) = world.head(SOURCES) else { return Ok(KnownFiles::new()) };
-    let session = world.sessions.open(&BTreeMap::from([(SOURCES.to_owned(), table)]), Rows::All)?;
-    let batches = session.table(SOURCES).await?.collect().await?;
+/// What earlier runs know of files, from the table `sources` or one with its columns.
+pub(super) async fn known_files(world: &World, name: &str) -> Result<KnownFiles> {
+    let Some(table) = world.head(name) else { return Ok(KnownFiles::new()) };
+    let session = world.sessions.open(&BTreeMap::from([(name.to_owned(), table)]), Rows::All)?;
+    let batches = session.table(name).await?.collect().await?;
     let mut known = KnownFiles::new();
     for batch in &batches {
         read_known(batch, &mut known)
-            .ok_or_else(|| Error::bug("the table sources has other columns than this version writes"))?;
+            .ok_or_else(|| Error::bug(format!("the table {name} has other columns than this version writes")))?;
     }
     Ok(known)
 }

@@ -1,5 +1,6 @@
 //! The stages of the DAG: thin adaptors between tables and the crate `secprm-stages`.
 
+mod findings;
 mod ingest;
 mod relation;
 mod score;
@@ -18,6 +19,7 @@ use crate::config::Project;
 use crate::dag::Dag;
 use crate::error::{Error, Result};
 use crate::relation::{Library, RelationKind};
+use crate::sources::analyses;
 use crate::stage::Stage;
 
 pub use tokenizer::{load_tokenizer, load_tokenizer_of};
@@ -27,8 +29,11 @@ pub use tokenizer::{load_tokenizer, load_tokenizer_of};
 /// # Errors
 /// Of kind usage: settings that make no sense, files that cannot be read, relations that do not fit together.
 pub fn build_dag(project: &Project, library: &Library, sources: BTreeMap<DatasetKind, Vec<Source>>) -> Result<Dag> {
-    let mut stages: Vec<Arc<dyn Stage>> =
-        vec![Arc::new(ingest::IngestStage::new(project, sources)), Arc::new(splits::SplitsStage::new(project))];
+    let mut stages: Vec<Arc<dyn Stage>> = vec![
+        Arc::new(ingest::IngestStage::new(project, sources)),
+        Arc::new(findings::FindingsStage::new(project, analyses(project)?)),
+        Arc::new(splits::SplitsStage::new(project)),
+    ];
     for relation in library.of_kind(RelationKind::Table) {
         stages.push(Arc::new(relation::RelationStage::new(relation.clone(), library)));
     }

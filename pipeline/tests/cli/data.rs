@@ -170,6 +170,34 @@ fn export_writes_plain_parquet_once() {
 }
 
 #[test]
+fn export_writes_the_code_of_pairs_as_files() {
+    let project = Project::published();
+    assert_snapshot!(project.transcript(&["export", "pairs", "code", "--code"]), @"
+    exit 0
+    --- stdout
+    --- stderr
+    wrote the vulnerable version of 7 pairs in 7 files to code
+    ");
+    let pair = project.query("SELECT pair_id FROM pairs WHERE language = 'python'").lines().nth(1).unwrap().to_owned();
+    let code = std::fs::read_to_string(project.path(&format!("code/sven/{pair}/db.py"))).unwrap();
+    assert!(code.starts_with("def find(db, name):\n"), "{code}");
+    assert_snapshot!(project.transcript(&["export", "pairs", "code", "--code"]), @"
+    exit 2
+    --- stdout
+    --- stderr
+    error: cannot use target folder `code`: it is not empty; name a new folder or remove it first
+    ");
+    assert_snapshot!(project.transcript(&["export", "splits", "elsewhere", "--code"]), @"
+    exit 2
+    --- stdout
+    --- stderr
+    error: splits has no column file_path, which --code needs
+    hint: export `pairs`, or a view of your own that selects some of its rows
+    ");
+    assert!(!project.path("elsewhere").exists());
+}
+
+#[test]
 fn files_lists_the_live_files_of_a_table() {
     let _filters = filters();
     let project = Project::published();

@@ -23,7 +23,7 @@ fn help_lists_the_commands() {
       check   Run the data checks alone
       stats   Show the dataset statistics (the paper's table 11) and the metrics
       sql     Answer a query, or open an interactive shell
-      export  Write a table or view as plain Parquet, for tools that know no Delta
+      export  Write a table or view as plain Parquet, or the pairs' code as files for static analysers
       files   List the live Parquet files of a table
       help    Print this message or the help of the given subcommand(s)
 

@@ -14,6 +14,7 @@ fn an_empty_warehouse_needs_everything() {
      stage               outlook    stale   slices   why
     ══════════════════════════════════════════════════════════════════════════════════════════════════
      ingest              will run       1        1   it never ran
+     findings            fresh          0        0
      code_keys           may run        0        0   if ingest changes what it reads
      splits              will run       1        1   it never ran
      samples             may run        0        0   if ingest or splits changes what it reads
@@ -49,6 +50,7 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     --- stdout
     stage,outlook,stale,slices,why
     ingest,will run,1,1,source [project]/data/val/cwe-089.jsonl changed
+    findings,fresh,0,0,
     code_keys,may run,0,1,if ingest changes what it reads
     splits,may run,0,1,if ingest or code_keys changes what it reads
     samples,may run,0,1,if ingest or splits changes what it reads
@@ -88,6 +90,7 @@ fn a_changed_parameter_is_named_and_reruns_what_depends_on_it() {
      stage               outlook    stale   slices   why
     ═══════════════════════════════════════════════════════════════════════════════════
      ingest              fresh          0        1
+     findings            fresh          0        0
      code_keys           fresh          0        1
      splits              fresh          0        1
      samples             fresh          0        1
@@ -124,6 +127,7 @@ fn a_table_of_the_users_own_joins_the_dag() {
      stage               outlook        stale   slices   why
     ══════════════════════════════════════════════════════════════════
      ingest              fresh              0        1
+     findings            not selected       0        0
      code_keys           fresh              0        1
      splits              fresh              0        1
      languages           will run           1        1   it never ran
@@ -151,6 +155,7 @@ fn a_table_of_the_users_own_joins_the_dag() {
     --- stdout
     stage,outlook,stale,slices,why
     ingest,not selected,0,1,
+    findings,not selected,0,0,
     code_keys,not selected,0,1,
     splits,not selected,0,1,
     languages,will run,1,1,sql/tables/languages.sql changed

@@ -141,6 +141,6 @@ pub(super) fn content_seed(kind: DatasetKind, options: &IngestOptions) -> String
     )
 }
 
-fn is_untouched(earlier: &KnownFile, file: &SourceFile) -> bool {
+pub(crate) fn is_untouched(earlier: &KnownFile, file: &SourceFile) -> bool {
     earlier.size == file.size && earlier.modified_micros == file.last_modified_micros && earlier.e_tag == file.e_tag
 }

@@ -28,9 +28,13 @@ mod sven;
 mod tables;
 mod text_fields;
 
+pub(crate) use compression::logical_name;
 pub use identity::slice_count;
 pub(crate) use identity::{RecordSum, id_text};
+pub(crate) use json_records::shown;
+pub(crate) use listing::is_untouched;
 pub use listing::{KnownFile, KnownFiles, Listing, Source, dataset_fingerprint, list_dataset};
+pub(crate) use open::{hash_of, open};
 pub use random_access::RandomAccess;
 pub use reader::{Access, DatasetKind, DatasetReader, FileContext, RawInput, Sink, reader_for};
 pub use record::{Granularity, Located, Pair, PairFile, Reject, RejectReason, Subset};

@@ -1,0 +1,100 @@
+//! What the configured analyses hold right now, and the fingerprint of it.
+
+use secprm_storage::{Fingerprint, Location, SourceFile};
+
+use super::run::{FINDINGS_VERSION, FindingOptions};
+use crate::error::{Result, StageError};
+use crate::ingest::{KnownFiles, RecordSum, hash_of, is_untouched, logical_name};
+
+/// One `[[analysis]]`.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// The url as configured, without credentials.
+    pub url: String,
+    /// Where it is.
+    pub location: Location,
+}
+
+/// The SARIF files of one `[[analysis]]`.
+#[derive(Debug, Clone)]
+pub struct AnalysisListing {
+    /// The url as configured, without credentials.
+    pub url: String,
+    /// Where it is.
+    pub location: Location,
+    /// Its files, by name.
+    pub files: Vec<SourceFile>,
+}
+
+/// Lists the SARIF files of analyses: those whose name ends in `.sarif` or `.json`, compressed or not.
+///
+/// # Errors
+/// [`StageError::Source`] if an analysis does not exist, cannot be read, or holds no such file.
+pub async fn list_analyses(analyses: &[Analysis]) -> Result<Vec<AnalysisListing>> {
+    let mut listings = Vec::new();
+    for Analysis { url, location } in analyses {
+        let listed = location.list().await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+            StageError::Source {
+                message: format!("analysis {url}: {error}{cause}"),
+                remedy: "check `url` of this [[analysis]]; a path is relative to the configuration file".to_owned(),
+            }
+        })?;
+        let seen = listed.len();
+        let mut files: Vec<SourceFile> = listed.into_iter().filter(|file| is_sarif(&file.name)).collect();
+        if files.is_empty() {
+            return Err(StageError::Source {
+                message: format!("analysis {url}: no file is called *.sarif or *.json (it holds {seen})"),
+                remedy: "check `url` of this [[analysis]]".to_owned(),
+            });
+        }
+        files.sort_by(|left, right| left.name.cmp(&right.name));
+        listings.push(AnalysisListing { url: url.clone(), location: location.clone(), files });
+    }
+    Ok(listings)
+}
+
+fn is_sarif(name: &str) -> bool {
+    let name = logical_name(name).to_ascii_lowercase();
+    [".sarif", ".json"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// Returns the fingerprint that the tables have if they were made from these files; `pairs` stands for the pairs they are matched with.
+///
+/// A file whose size, time and tag are as known is not read; any other is hashed.
+///
+/// # Errors
+/// [`StageError::Read`] if a file cannot be read.
+pub async fn analyses_fingerprint(
+    listings: &[AnalysisListing],
+    known: &KnownFiles,
+    pairs: &str,
+    options: &FindingOptions,
+) -> Result<Fingerprint> {
+    let mut hashes = Vec::new();
+    for listing in listings {
+        for file in &listing.files {
+            let key = (listing.url.clone(), file.name.clone());
+            let hash = match known.get(&key).filter(|earlier| is_untouched(earlier, file)) {
+                Some(earlier) => earlier.hash.clone(),
+                None => hash_of(&listing.location, file).await?,
+            };
+            hashes.push((key.0, key.1, hash));
+        }
+    }
+    Ok(fingerprint_of(&hashes, pairs, options))
+}
+
+/// Combines what the tables depend on: files by (url, name, hash), pairs, options.
+pub(super) fn fingerprint_of(
+    hashes: &[(String, String, String)],
+    pairs: &str,
+    options: &FindingOptions,
+) -> Fingerprint {
+    let mut sum =
+        RecordSum::seeded(&["findings", &FINDINGS_VERSION.to_string(), pairs, &options.max_result_bytes.to_string()]);
+    for (url, name, hash) in hashes {
+        sum.add(format!("{url}\n{name}\n{hash}").as_bytes());
+    }
+    sum.fingerprint()
+}
