@@ -169,8 +169,9 @@ fn unusable_locations_are_named_without_their_secrets() {
         "cannot use location `ftp://bucket/x`: ftp:// is no known scheme; \
          use a path, file://, s3://, gs://, az://, abfss:// or https://"
     );
-    let secret = "s3://key:secret@bucket/x/*.jsonl";
-    assert!(!format!("{:?}", Location::parse(secret, Path::new("/"))).contains("secret"));
+    // Whatever credentials the environment holds, the store that has them is not shown.
+    let shown = format!("{:?}", Location::parse("s3://key:secret@bucket/x/*.jsonl", Path::new("/")).unwrap());
+    assert_eq!(shown, r#"Location { text: "s3://bucket/x/*.jsonl", pattern: Some("*.jsonl"), .. }"#);
     assert!(error("ftp://h/x").to_string().contains("ftp:// is no known scheme"));
     assert_eq!(error(" ").kind(), ErrorKind::Configuration);
     assert!(Warehouse::open("s3://bucket/x", Path::new("/")).is_err());
