@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::SessionContext;
 use secprm_stages::functions::{TokenizerRegistry, register};
 use secprm_stages::tables::SLICE_COLUMNS;
-use secprm_storage::{Table, session_state_builder};
+use secprm_storage::{Table, session_state_builder, slice_values};
 
 use crate::config::nearest;
 use crate::error::{Error, Result, in_plain_words};
@@ -91,9 +91,7 @@ impl Sessions {
     /// # Errors
     /// Of kind usage: the relation's file, and what the planner says.
     pub async fn verify(&self) -> Result<()> {
-        let context = self.open(&BTreeMap::new(), Rows::All)?;
-        let schema = context.catalog(CATALOG).and_then(|catalog| catalog.schema(PUBLIC_SCHEMA));
-        let schema = schema.ok_or_else(|| Error::bug("the session has no schema"))?;
+        let (context, schema) = self.open_with_schema(&BTreeMap::new(), Rows::All)?;
         let tables_and_views = [RelationKind::Table, RelationKind::View].map(|kind| self.library.of_kind(kind));
         for relation in tables_and_views.into_iter().flatten() {
             schema.table(&relation.name).await.map_err(|error| Error::usage(in_plain_words(&error)))?;
@@ -170,8 +168,8 @@ fn filtered(context: &SessionContext, table: &Table, keys: &BTreeSet<String>) ->
 }
 
 /// Splits a slice's key, `sven/0`, into dataset and number.
-pub fn parse_key(key: &str) -> Result<(String, i32)> {
-    let parsed = key.rsplit_once('/').and_then(|(dataset, slice)| Some((dataset, slice.parse().ok()?)));
-    let (dataset, slice) = parsed.ok_or_else(|| Error::bug(format!("`{key}` is no key of a slice")))?;
-    Ok((dataset.replace("%2F", "/").replace("%25", "%"), slice))
+fn parse_key(key: &str) -> Result<(String, i32)> {
+    let mut values = slice_values(key);
+    let parsed = values.next().zip(values.next().and_then(|slice| slice.parse().ok()));
+    parsed.ok_or_else(|| Error::bug(format!("`{key}` is no key of a slice")))
 }

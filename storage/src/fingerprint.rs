@@ -53,6 +53,11 @@ pub fn slice_key<V: AsRef<str>>(values: impl IntoIterator<Item = V>) -> String {
     values.join("/")
 }
 
+/// The values of the partition columns of the slice of a key, as [`slice_key`] put them together.
+pub fn slice_values(key: &str) -> impl Iterator<Item = String> {
+    key.split('/').map(|value| value.replace("%2F", "/").replace("%25", "%"))
+}
+
 /// The application identifier under which a table's log keeps a fingerprint.
 pub(crate) fn application_id(table: &str, key: &str) -> String {
     if key.is_empty() { format!("secprm:{table}") } else { format!("secprm:{table}:{key}") }
@@ -73,6 +78,8 @@ mod tests {
         assert_eq!(slice_key(["sven", "0"]), "sven/0");
         assert_ne!(slice_key(["a/b", "c"]), slice_key(["a", "b/c"]));
         assert_ne!(slice_key(["a%2Fb"]), slice_key(["a/b"]));
+        let values = ["a/b%2F", "", "%25"];
+        assert!(slice_values(&slice_key(values)).eq(values));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use cause::{Cause, redact};
 pub use commit::{CommitMode, CommitNote, SliceCommit};
 pub use error::{ErrorKind, Result, StorageError};
 pub use export::{Exported, export_parquet};
-pub use fingerprint::{Fingerprint, slice_key};
+pub use fingerprint::{Fingerprint, slice_key, slice_values};
 pub use location::{Location, SourceFile};
 pub use lock::WarehouseLock;
 pub use new_folder::NewFolder;

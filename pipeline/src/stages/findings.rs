@@ -8,13 +8,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use secprm_stages::findings::{
-    ANALYSES, Analysis, AnalysisListing, FINDING_REJECTS, FINDINGS_VERSION, FindingOptions, KNOWN_PAIR_COLUMNS,
-    KnownPairs, analyses_fingerprint, finding_tables, list_analyses, read_analyses,
+    ANALYSES, Analysis, FINDING_REJECTS, FINDINGS_VERSION, FindingOptions, KNOWN_PAIR_COLUMNS, KnownPairs,
+    analyses_fingerprint, finding_tables, list_analyses, read_analyses,
 };
 use secprm_stages::ingest::PAIRS;
 use secprm_storage::Table;
 
 use super::ingest::known_files;
+use super::note_files;
 use crate::catalog::Rows;
 use crate::config::Project;
 use crate::error::Result;
@@ -85,7 +86,9 @@ impl Stage for FindingsStage {
         let pairs = self.pairs_hash(world).await?;
         let known = known_files(world, ANALYSES).await?;
         let fingerprint = analyses_fingerprint(&listings, &known, &pairs, &self.options).await?;
-        note_inputs(&listings, &mut assessment.inputs);
+        for listing in &listings {
+            note_files(&mut assessment.inputs, "analysis", &listing.location, &listing.files);
+        }
         assessment.inputs.insert(format!("table {PAIRS}"), pairs);
         assessment.units.insert(String::new(), fingerprint);
         // Committed first and last: that both agree says that all three tables are of these files.
@@ -108,14 +111,5 @@ impl Stage for FindingsStage {
         let (heads, note) = (world.heads(), world.note(&self.declaration.name));
         let known = (pairs, pairs_hash.as_str());
         Ok(read_analyses(&world.warehouse, &listings, known, &self.options, &heads, &note).await?)
-    }
-}
-
-fn note_inputs(listings: &[AnalysisListing], inputs: &mut BTreeMap<String, String>) {
-    for listing in listings {
-        for file in &listing.files {
-            let stamp = format!("{} {} {:?}", file.size, file.last_modified_micros, file.e_tag);
-            inputs.insert(format!("analysis {}", listing.location.display(file)), stamp);
-        }
     }
 }

@@ -11,6 +11,7 @@ use secprm_stages::ingest::{
 };
 use secprm_storage::{Table, slice_key};
 
+use super::note_files;
 use crate::catalog::Rows;
 use crate::config::Project;
 use crate::error::{Error, Result};
@@ -76,10 +77,7 @@ impl Stage for IngestStage {
             let listings = self.list(*kind).await?;
             let fingerprint = dataset_fingerprint(*kind, &listings, &known, &self.options).await?;
             for listing in &listings {
-                for file in &listing.files {
-                    let stamp = format!("{} {} {:?}", file.size, file.last_modified_micros, file.e_tag);
-                    assessment.inputs.insert(format!("source {}", listing.source.location.display(file)), stamp);
-                }
+                note_files(&mut assessment.inputs, "source", &listing.source.location, &listing.files);
             }
             assessment.units.insert(kind.as_str().to_owned(), fingerprint);
             if existing.get(&slice_key([kind.as_str(), "0"])) != Some(&fingerprint) {

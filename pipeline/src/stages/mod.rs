@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secprm_stages::ingest::{DatasetKind, Source};
+use secprm_storage::{Location, SourceFile};
 
 use crate::checks::verify_severities;
 use crate::config::Project;
@@ -46,6 +47,14 @@ pub fn build_dag(project: &Project, library: &Library, sources: BTreeMap<Dataset
     }
     verify_severities(library, &project.config.checks)?;
     Ok(dag)
+}
+
+/// Notes files among a stage's inputs, as they are listed, so that `plan` can say which of them changed.
+fn note_files(inputs: &mut BTreeMap<String, String>, what: &str, location: &Location, files: &[SourceFile]) {
+    for file in files {
+        let stamp = format!("{} {} {:?}", file.size, file.last_modified_micros, file.e_tag);
+        inputs.insert(format!("{what} {}", location.display(file)), stamp);
+    }
 }
 
 /// Reads a file that a configuration key names, relative to the project's folder.

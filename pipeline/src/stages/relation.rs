@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::Schema;
 use futures::StreamExt;
 use secprm_stages::functions::function_version;
-use secprm_stages::tables::SLICE_COLUMNS;
+use secprm_stages::tables::{SLICE_COLUMNS, slice_commit};
 use secprm_stages::train::TOKENIZERS;
 use secprm_storage::{CommitMode, Fingerprint, SliceCommit, Table, TableSpec};
 
-use crate::catalog::{Rows, parse_key};
+use crate::catalog::Rows;
 use crate::error::{Error, Result};
 use crate::freshness::hash_text;
 use crate::relation::{Library, Relation, Scope};
@@ -110,7 +110,7 @@ impl Stage for RelationStage {
         }
         let parts = writer.finish().await?;
         let mode = match self.relation.header.scope {
-            Scope::Slice => CommitMode::ReplaceSlices(slice_commits(work)?),
+            Scope::Slice => CommitMode::ReplaceSlices(slice_commits(work)),
             Scope::Global => CommitMode::ReplaceAll { fingerprint: whole(work)? },
         };
         let base = world.head(&spec.name);
@@ -120,17 +120,10 @@ impl Stage for RelationStage {
 }
 
 /// The slices of an assessment as a commit replaces them.
-pub fn slice_commits(work: &Assessment) -> Result<Vec<SliceCommit>> {
-    let stale = work.stale.iter().map(|(key, fingerprint)| (key, Some(*fingerprint)));
-    let removed = work.removed.iter().filter(|key| !key.is_empty()).map(|key| (key, None));
-    stale
-        .chain(removed)
-        .map(|(key, fingerprint)| {
-            let (dataset, slice) = parse_key(key)?;
-            let [first, second] = SLICE_COLUMNS.map(str::to_owned);
-            Ok(SliceCommit { partition: BTreeMap::from([(first, dataset), (second, slice.to_string())]), fingerprint })
-        })
-        .collect()
+pub fn slice_commits(work: &Assessment) -> Vec<SliceCommit> {
+    let stale = work.stale.iter().map(|(key, fingerprint)| slice_commit(key, Some(*fingerprint)));
+    let removed = work.removed.iter().filter(|key| !key.is_empty()).map(|key| slice_commit(key, None));
+    stale.chain(removed).collect()
 }
 
 /// The fingerprint of a stage that works whole.

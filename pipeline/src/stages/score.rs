@@ -92,7 +92,7 @@ impl Stage for ScoreStage {
         }
         let parts = writer.finish().await?;
         let base = world.head(STEP_SCORES);
-        let mode = CommitMode::ReplaceSlices(slice_commits(work)?);
+        let mode = CommitMode::ReplaceSlices(slice_commits(work));
         let table = world.warehouse.commit(&spec, base.as_ref(), parts, &mode, &world.note("score")).await?;
         Ok(vec![table])
     }

@@ -90,6 +90,7 @@ impl Stage for SplitsStage {
         let placed = tokio::task::spawn_blocking(move || place(pairs, &options)).await;
         let placed = placed.map_err(|error| Error::bug(error.to_string()))?;
         let note = world.note(SPLITS);
-        Ok(write_splits(&world.warehouse, &placed, options.by, &heads, whole(work)?, &note).await?)
+        Ok(write_splits(&world.warehouse, &placed, options.by, &heads, (whole(work)?, work.is_full_refresh), &note)
+            .await?)
     }
 }

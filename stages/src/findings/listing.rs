@@ -3,8 +3,8 @@
 use secprm_storage::{Fingerprint, Location, SourceFile};
 
 use super::run::{FINDINGS_VERSION, FindingOptions};
-use crate::error::{Result, StageError};
-use crate::ingest::{KnownFiles, RecordSum, hash_of, is_untouched, logical_name};
+use crate::error::Result;
+use crate::ingest::{KnownFiles, RecordSum, Sought, hash_unless_known, list_sought};
 
 /// One `[[analysis]]`.
 #[derive(Debug, Clone)]
@@ -29,33 +29,24 @@ pub struct AnalysisListing {
 /// Lists the SARIF files of analyses: those whose name ends in `.sarif` or `.json`, compressed or not.
 ///
 /// # Errors
-/// [`StageError::Source`] if an analysis does not exist, cannot be read, or holds no such file.
+/// [`crate::StageError::Source`] if an analysis does not exist, cannot be read, or holds no such file.
 pub async fn list_analyses(analyses: &[Analysis]) -> Result<Vec<AnalysisListing>> {
     let mut listings = Vec::new();
     for Analysis { url, location } in analyses {
-        let listed = location.list().await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-            StageError::Source {
-                message: format!("analysis {url}: {error}{cause}"),
-                remedy: "check `url` of this [[analysis]]; a path is relative to the configuration file".to_owned(),
-            }
-        })?;
-        let seen = listed.len();
-        let mut files: Vec<SourceFile> = listed.into_iter().filter(|file| is_sarif(&file.name)).collect();
-        if files.is_empty() {
-            return Err(StageError::Source {
-                message: format!("analysis {url}: no file is called *.sarif or *.json (it holds {seen})"),
-                remedy: "check `url` of this [[analysis]]".to_owned(),
-            });
-        }
-        files.sort_by(|left, right| left.name.cmp(&right.name));
+        let sought = Sought {
+            what: format!("analysis {url}"),
+            section: "[[analysis]]",
+            lacking: "no file is called *.sarif or *.json".to_owned(),
+            keys: "`url`",
+        };
+        let files = list_sought(location, &sought, is_sarif).await?;
         listings.push(AnalysisListing { url: url.clone(), location: location.clone(), files });
     }
     Ok(listings)
 }
 
 fn is_sarif(name: &str) -> bool {
-    let name = logical_name(name).to_ascii_lowercase();
+    let name = name.to_ascii_lowercase();
     [".sarif", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
@@ -64,7 +55,7 @@ fn is_sarif(name: &str) -> bool {
 /// A file whose size, time and tag are as known is not read; any other is hashed.
 ///
 /// # Errors
-/// [`StageError::Read`] if a file cannot be read.
+/// [`crate::StageError::Read`] if a file cannot be read.
 pub async fn analyses_fingerprint(
     listings: &[AnalysisListing],
     known: &KnownFiles,
@@ -74,12 +65,8 @@ pub async fn analyses_fingerprint(
     let mut hashes = Vec::new();
     for listing in listings {
         for file in &listing.files {
-            let key = (listing.url.clone(), file.name.clone());
-            let hash = match known.get(&key).filter(|earlier| is_untouched(earlier, file)) {
-                Some(earlier) => earlier.hash.clone(),
-                None => hash_of(&listing.location, file).await?,
-            };
-            hashes.push((key.0, key.1, hash));
+            let hash = hash_unless_known(known, &listing.url, &listing.location, file).await?;
+            hashes.push((listing.url.clone(), file.name.clone(), hash));
         }
     }
     Ok(fingerprint_of(&hashes, pairs, options))

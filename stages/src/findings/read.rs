@@ -11,7 +11,7 @@ use super::pairs::{KnownPairs, PairPlace};
 use super::results::{read_results, read_runs};
 use super::sarif::RunContext;
 use crate::error::{Result, StageError};
-use crate::ingest::{Access, open, shown};
+use crate::ingest::{Access, open, send, shown};
 
 /// Rows that are handed on at once.
 const CHUNK_ROWS: usize = 1024;
@@ -91,12 +91,12 @@ pub async fn start_reading(
     let (sender, rows) = mpsc::channel(2);
     let end = tokio::task::spawn_blocking(move || {
         let unreadable = |source| StageError::Read { file: name.clone(), source };
-        let runs = read_runs(&name, first.stream().map_err(unreadable)?)?;
+        let runs = read_runs(&name, first.input().stream(&name)?)?;
         let hash = first.finish().map_err(unreadable)?;
         let tools: Vec<Arc<ToolName>> = runs.iter().map(tool_name).collect();
         let mut row = 0;
         let mut chunk = Vec::new();
-        let results = read_results(&name, second.stream().map_err(unreadable)?, max_result_bytes, &mut |run, json| {
+        let results = read_results(&name, second.input().stream(&name)?, max_result_bytes, &mut |run, json| {
             let (Some(run), Some(tool)) = (runs.get(run), tools.get(run)) else { return Err(changed(&name)) };
             read_result(json, run, &mut |found| {
                 chunk.push(ReadFinding { row, tool: tool.clone(), outcome: placed(found, &pairs, json) });
@@ -134,12 +134,4 @@ fn placed(
 
 fn changed(file: &str) -> StageError {
     StageError::Read { file: file.to_owned(), source: std::io::Error::other("it changed while it was read; run again") }
-}
-
-/// A closed channel means that the other side failed and will say why; the reader only has to stop.
-fn send(sender: &mpsc::Sender<Vec<ReadFinding>>, chunk: Vec<ReadFinding>, file: &str) -> Result<()> {
-    sender.blocking_send(chunk).map_err(|_| StageError::Read {
-        file: file.to_owned(),
-        source: std::io::Error::other("the rows were no longer wanted"),
-    })
 }

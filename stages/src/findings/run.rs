@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use secprm_storage::{
-    CommitMode, CommitNote, Fingerprint, PartWriter, SliceCommit, SourceFile, Table, TableSpec, Warehouse, slice_key,
-};
+use secprm_storage::{CommitMode, CommitNote, Fingerprint, SourceFile, Table, TableSpec, Warehouse, slice_key};
 
 use super::listing::{AnalysisListing, fingerprint_of};
 use super::pairs::KnownPairs;
@@ -17,7 +15,7 @@ use super::read::{AnalysisEnd, AnalysisReading, FindingReject, PlacedFinding, Re
 use super::tables::finding_tables;
 use crate::error::Result;
 use crate::ingest::{RecordSum, id_text};
-use crate::tables::{Cell, Rows, SLICE_COLUMNS};
+use crate::tables::{Cell, Rows, SliceChanges, TableRows};
 
 /// Version of what is made of a SARIF file and of the names in the exported tree; part of the fingerprint.
 pub const FINDINGS_VERSION: u32 = 1;
@@ -61,9 +59,9 @@ pub async fn read_analyses(
 
 /// The three tables while files are being read.
 struct Writing {
-    rejects: (Rows, PartWriter),
-    findings: (Rows, PartWriter),
-    analyses: (Rows, PartWriter),
+    rejects: TableRows,
+    findings: TableRows,
+    analyses: TableRows,
     sums: BTreeMap<String, RecordSum>,
 }
 
@@ -78,14 +76,11 @@ struct Became {
 
 impl Writing {
     fn start(warehouse: &Warehouse, specs: &[TableSpec; 3]) -> Result<Self> {
-        let start = |spec: &TableSpec| -> Result<(Rows, PartWriter)> {
-            Ok((Rows::new(spec.schema.clone()), warehouse.part_writer(spec)?))
-        };
         let [rejects, findings, analyses] = specs;
         Ok(Writing {
-            rejects: start(rejects)?,
-            findings: start(findings)?,
-            analyses: start(analyses)?,
+            rejects: TableRows::start(warehouse, rejects)?,
+            findings: TableRows::start(warehouse, findings)?,
+            analyses: TableRows::start(warehouse, analyses)?,
             sums: BTreeMap::new(),
         })
     }
@@ -103,17 +98,17 @@ impl Writing {
                         became.findings += 1;
                     }
                     Err(reject) => {
-                        push_reject(&mut self.rejects.0, &reject, row, &tool, &file.name);
+                        push_reject(&mut self.rejects.rows, &reject, row, &tool, &file.name);
                         became.rejects += 1;
                     }
                 }
             }
-            for table in [&mut self.findings, &mut self.rejects].into_iter().filter(|table| table.0.is_full()) {
-                flush(table).await?;
+            for table in [&mut self.findings, &mut self.rejects] {
+                table.flush_if_full().await?;
             }
         }
         let end = end.await??;
-        push_analysis(&mut self.analyses.0, url, file, &end, &became);
+        push_analysis(&mut self.analyses.rows, url, file, &end, &became);
         Ok(end.hash)
     }
 
@@ -123,7 +118,7 @@ impl Writing {
         let key = slice_key([place.dataset.as_ref(), &place.slice.to_string()]);
         let sum = self.sums.entry(key).or_insert_with(|| RecordSum::seeded(&["findings", &seed]));
         sum.add(format!("{file}\n{tool:?}\n{finding:?}\n{} {}", place.pair_id, place.file_index).as_bytes());
-        self.findings.0.push(&[
+        self.findings.rows.push(&[
             Cell::Text(Some(&id_text(place.pair_id))),
             Cell::Int(Some(place.file_index.into())),
             Cell::Int(Some(finding.start_line.into())),
@@ -150,44 +145,16 @@ impl Writing {
         let [rejects_spec, findings_spec, analyses_spec] = specs;
         let mode = CommitMode::ReplaceAll { fingerprint };
         let (rejects, findings, analyses) =
-            (finish(self.rejects).await?, finish(self.findings).await?, finish(self.analyses).await?);
+            (self.rejects.finish().await?, self.findings.finish().await?, self.analyses.finish().await?);
         let head = |spec: &TableSpec| heads.get(&spec.name);
-        let slices = slice_commits(self.sums, head(findings_spec)).await?;
+        let slices = self.sums.into_iter().map(|(key, sum)| (key, sum.fingerprint())).collect();
+        // All are written anew: an equal fingerprint makes nothing after them stale.
+        let changes = SliceChanges::find(head(findings_spec), &slices, "", true).await?;
         let mut tables = vec![warehouse.commit(rejects_spec, head(rejects_spec), rejects, &mode, note).await?];
-        tables.push(match head(findings_spec) {
-            Some(unchanged) if slices.is_empty() => unchanged.clone(),
-            head => warehouse.commit(findings_spec, head, findings, &CommitMode::ReplaceSlices(slices), note).await?,
-        });
+        tables.push(changes.commit(warehouse, findings_spec, head(findings_spec), findings, note).await?);
         tables.push(warehouse.commit(analyses_spec, head(analyses_spec), analyses, &mode, note).await?);
         Ok(tables)
     }
-}
-
-/// All slices that have findings now, and those that had some.
-async fn slice_commits(sums: BTreeMap<String, RecordSum>, head: Option<&Table>) -> Result<Vec<SliceCommit>> {
-    let mut slices: BTreeMap<String, Option<Fingerprint>> = match head {
-        Some(head) => head.fingerprints().await?.into_keys().map(|key| (key, None)).collect(),
-        None => BTreeMap::new(),
-    };
-    slices.extend(sums.into_iter().map(|(key, sum)| (key, Some(sum.fingerprint()))));
-    let slice_commit = |(key, fingerprint): (String, Option<Fingerprint>)| {
-        // As slice_key() writes them.
-        let values = key.split('/').map(|value| value.replace("%2F", "/").replace("%25", "%"));
-        SliceCommit { partition: SLICE_COLUMNS.map(str::to_owned).into_iter().zip(values).collect(), fingerprint }
-    };
-    Ok(slices.into_iter().map(slice_commit).collect())
-}
-
-async fn flush((rows, writer): &mut (Rows, PartWriter)) -> Result<()> {
-    if let Some(batch) = rows.finish()? {
-        writer.write(&batch).await?;
-    }
-    Ok(())
-}
-
-async fn finish(mut table: (Rows, PartWriter)) -> Result<Vec<secprm_storage::Part>> {
-    flush(&mut table).await?;
-    Ok(table.1.finish().await?)
 }
 
 fn push_reject(rows: &mut Rows, reject: &FindingReject, row: u64, tool: &ToolName, file: &str) {

@@ -86,3 +86,18 @@ fn analyses_columns() -> Vec<Column> {
         ("rejects", DataType::Int64, false, "Rejects made of them"),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::FindingRejectReason;
+
+    #[test]
+    fn every_reason_is_documented() {
+        let [rejects, ..] = finding_tables();
+        let comment = rejects.column_comments.get("reason").map(String::as_str).unwrap_or_default();
+        for reason in FindingRejectReason::ALL {
+            assert!(comment.contains(reason.as_str()), "{}", reason.as_str());
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What the datasets whose record is a commit have in common: its metadata, and the pairs that its files make.
 
+use super::links::is_blank;
 use super::reader::Sink;
 use super::record::{Granularity, Located, Pair, PairFile, Reject, RejectReason, Subset};
 use crate::error::Result;
@@ -48,11 +49,6 @@ impl ChangedFile<'_> {
     }
 }
 
-/// Says whether a text has nothing but white space.
-pub fn is_blank(text: &str) -> bool {
-    text.trim().is_empty()
-}
-
 impl Commit {
     /// Makes a pair of both versions of one text.
     pub fn pair(&self, granularity: Granularity, language: Language, vulnerable: &str, secure: &str) -> Pair {
@@ -66,22 +62,14 @@ impl Commit {
     /// Makes a row of one text that was never vulnerable.
     pub fn unpaired(&self, granularity: Granularity, language: Language, secure: &str) -> Pair {
         Pair {
-            subset: Subset::Unpaired,
-            upstream_split: None,
-            granularity,
-            language,
             cwe: self.cwe.clone(),
             cve: self.cve.clone(),
             project: self.project.clone(),
             commit_id: self.commit_id.clone(),
             committed_at: self.committed_at,
             published_at: self.published_at,
-            file_path: None,
-            function_name: None,
-            vulnerable_code: None,
             secure_code: Some(secure.to_owned()),
-            files: Vec::new(),
-            expert_lines: Vec::new(),
+            ..Pair::bare(Subset::Unpaired, granularity, language)
         }
     }
 
@@ -130,14 +118,14 @@ pub struct RecordSink<'call, 'sink> {
     /// The byte at which it starts.
     pub byte_offset: u64,
     sink: &'call mut Sink<'sink>,
-    given: usize,
-    rejected: usize,
+    pairs: usize,
+    rejects: usize,
 }
 
 impl<'call, 'sink> RecordSink<'call, 'sink> {
     /// Starts with nothing given.
     pub fn new(row: u64, byte_offset: u64, sink: &'call mut Sink<'sink>) -> Self {
-        RecordSink { row, byte_offset, sink, given: 0, rejected: 0 }
+        RecordSink { row, byte_offset, sink, pairs: 0, rejects: 0 }
     }
 
     /// Hands on a pair.
@@ -145,7 +133,7 @@ impl<'call, 'sink> RecordSink<'call, 'sink> {
     /// # Errors
     /// That of the sink.
     pub fn pair(&mut self, pair: Pair) -> Result<()> {
-        self.given += 1;
+        self.pairs += 1;
         self.hand_on(Ok(Box::new(pair)))
     }
 
@@ -162,18 +150,26 @@ impl<'call, 'sink> RecordSink<'call, 'sink> {
     /// # Errors
     /// That of the sink.
     pub fn reject(&mut self, reject: Reject) -> Result<()> {
-        self.rejected += 1;
+        self.rejects += 1;
         self.hand_on(Err(reject))
     }
 
-    /// Returns how many pairs were handed on.
-    pub fn pairs(&self) -> usize {
-        self.given
+    /// Accounts for a record of which nothing was handed on, since it makes no pair at the wanted granularities; `what` names it.
+    ///
+    /// # Errors
+    /// That of the sink.
+    pub fn account_for(&mut self, what: &str, granularities: &[Granularity]) -> Result<()> {
+        if self.pairs + self.rejects > 0 {
+            return Ok(());
+        }
+        let wanted: Vec<&str> = granularities.iter().map(|granularity| granularity.as_str()).collect();
+        let told = format!("{what} makes no pair of granularity {}", wanted.join(" or "));
+        self.leave_out(RejectReason::NoCounterpart, told)
     }
 
     /// Returns how many rejects were handed on.
     pub fn rejects(&self) -> usize {
-        self.rejected
+        self.rejects
     }
 
     fn hand_on(&mut self, outcome: Result<Box<Pair>, Reject>) -> Result<()> {

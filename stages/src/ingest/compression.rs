@@ -18,22 +18,24 @@ enum Compression {
 }
 
 impl Compression {
-    const ENDINGS: [(&'static str, Compression); 3] =
-        [(".gz", Compression::Gzip), (".zst", Compression::Zstd), (".zstd", Compression::Zstd)];
+    /// Endings of names, and how much of each says nothing but that the file is compressed.
+    const ENDINGS: [(&'static str, Compression, &'static str); 4] = [
+        (".gz", Compression::Gzip, ".gz"),
+        (".zst", Compression::Zstd, ".zst"),
+        (".zstd", Compression::Zstd, ".zstd"),
+        // It says too that the file is an archive.
+        (".tgz", Compression::Gzip, ""),
+    ];
 
-    fn of(name: &str) -> Option<(&str, Compression)> {
-        let found = Compression::ENDINGS.into_iter().find(|(ending, _)| name.ends_with(ending))?;
-        Some((name.strip_suffix(found.0)?, found.1))
+    fn of(name: &str) -> Option<(Compression, &'static str)> {
+        let found = Compression::ENDINGS.into_iter().find(|(ending, ..)| name.ends_with(ending))?;
+        Some((found.1, found.2))
     }
 }
 
 /// Returns a file's name without the ending of its compression: what readers go by.
 pub fn logical_name(name: &str) -> &str {
-    match name.strip_suffix(".tgz") {
-        // A reader sees the archive's own ending; what is left of it is found again by the compression.
-        Some(_) => name,
-        None => Compression::of(name).map_or(name, |(inner, _)| inner),
-    }
+    Compression::of(name).and_then(|(_, ending)| name.strip_suffix(ending)).unwrap_or(name)
 }
 
 /// A stream, decompressed where the file's name says that it is compressed.
@@ -49,11 +51,7 @@ pub enum Decompressed<R> {
 impl<R: BufRead> Decompressed<R> {
     /// Wraps the bytes of the file of this name.
     pub fn new(name: &str, raw: R) -> io::Result<Self> {
-        let compression = match name.ends_with(".tgz") {
-            true => Some(Compression::Gzip),
-            false => Compression::of(name).map(|(_, compression)| compression),
-        };
-        Ok(match compression {
+        Ok(match Compression::of(name).map(|(compression, _)| compression) {
             None => Decompressed::Plain(raw),
             Some(Compression::Gzip) => {
                 Decompressed::Gzip(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw))))

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json_records::Flaw;
+use super::flaw::Flaw;
 use super::record::RejectReason;
 
 /// The marks that hold, and what is wrong with the others.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::flaw::{Flaw, rejected, too_large};
 use super::jsonl::{Line, Lines};
 use super::reader::{FileContext, RawInput};
 use super::record::{Reject, RejectReason};
@@ -9,12 +10,6 @@ use crate::error::{Result, StageError};
 
 /// How many records of a file are looked at before it is called another dataset's.
 const RECORDS_BEFORE_VERDICT: u64 = 64;
-
-/// Bytes of a bad record that a reject keeps.
-const KEPT_OF_RAW: usize = 1 << 20;
-
-/// What is wrong with a record: why it is rejected, and in words which field and what was found.
-pub type Flaw = (RejectReason, String);
 
 /// How files of a dataset are told from others.
 pub struct Layout {
@@ -61,7 +56,7 @@ impl<'context, 'file> JsonRecords<'context, 'file> {
     /// # Errors
     /// If the file was opened for random access.
     pub fn new(context: &'context FileContext, input: RawInput<'file>, layout: &'static Layout) -> Result<Self> {
-        let lines = Lines::new(input.stream(context)?, context.max_record_bytes);
+        let lines = Lines::new(input.stream(&context.path)?, context.max_record_bytes);
         Ok(JsonRecords { lines, context, layout, recognised: false })
     }
 
@@ -80,10 +75,7 @@ impl<'context, 'file> JsonRecords<'context, 'file> {
         };
         let bytes = match line {
             Line::Whole(bytes) => Ok(bytes),
-            Line::TooLong { start, bytes } => {
-                let detail = format!("{bytes} bytes; [limits] max_record_bytes is {}", self.context.max_record_bytes);
-                Err(self.reject((RejectReason::TooLarge, detail), &start))
-            }
+            Line::TooLong { start, bytes } => Err(self.reject(too_large(bytes, self.context.max_record_bytes), &start)),
         };
         Ok(Some(RawRecord { row, byte_offset, bytes }))
     }
@@ -94,9 +86,9 @@ impl<'context, 'file> JsonRecords<'context, 'file> {
     }
 
     /// Makes a reject of a record; one that names a telling key shows that the file is the dataset's all the same.
-    pub fn reject(&mut self, (reason, detail): Flaw, bytes: &[u8]) -> Reject {
+    pub fn reject(&mut self, flaw: Flaw, bytes: &[u8]) -> Reject {
         self.recognised |= self.layout.telling.iter().any(|key| contains(bytes, key));
-        Reject { reason, detail, raw: Some(shown(bytes)) }
+        rejected(flaw, bytes)
     }
 
     /// Returns how many records were seen.
@@ -107,11 +99,6 @@ impl<'context, 'file> JsonRecords<'context, 'file> {
 
 fn contains(bytes: &[u8], key: &str) -> bool {
     bytes.windows(key.len()).any(|window| window == key.as_bytes())
-}
-
-/// Returns a record's text as far as a reject keeps it.
-pub fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(KEPT_OF_RAW)]).into_owned()
 }
 
 /// What a field of a record must be.

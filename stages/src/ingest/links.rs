@@ -1,14 +1,4 @@
-//! What the identifiers and links of datasets say.
-
-/// Reads `cwe-089` or `CWE-89` as `CWE-89`; `None` for anything else, NVD's `NVD-CWE-noinfo` and `NVD-CWE-Other` included.
-pub fn parse_cwe(text: &str) -> Option<String> {
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.strip_prefix("cwe-")?;
-    if digits.len() > 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u32>().ok().map(|number| format!("CWE-{number}"))
-}
+//! What the texts and links of datasets say.
 
 /// Splits `github.com/owner/repository/commit/<hash>?w=1` into project and commit; the link may lack a scheme and have a tail.
 pub fn parse_commit_link(link: &str) -> (Option<String>, Option<String>) {
@@ -30,17 +20,14 @@ pub fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+/// Says whether a text has nothing but white space.
+pub fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cwe_has_one_spelling() {
-        assert_eq!(parse_cwe(" cwe-089"), Some("CWE-89".to_owned()));
-        for text in ["NVD-CWE-noinfo", "CWE-", "CWE-79x", "79", "CWE-0000001"] {
-            assert_eq!(parse_cwe(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn a_link_gives_project_and_commit_whatever_hangs_on_it() {

@@ -65,30 +65,57 @@ pub async fn list_dataset(kind: DatasetKind, sources: &[Source]) -> Result<Vec<L
     let reader = reader_for(kind);
     let mut listings = Vec::new();
     for source in sources {
-        let url = &source.url;
-        let listed = source.location.list().await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-            StageError::Source {
-                message: format!("source {url} of dataset {kind}: {error}{cause}"),
-                remedy: "check `url` of this [[source]]; a path is relative to the configuration file".to_owned(),
-            }
-        })?;
-        let seen = listed.len();
-        let mut files: Vec<SourceFile> =
-            listed.into_iter().filter(|file| reader.accepts(logical_name(&file.name))).collect();
-        if files.is_empty() {
-            return Err(StageError::Source {
-                message: format!(
-                    "source {url} of dataset {kind}: no file is one of {} (it holds {seen})",
-                    reader.expected_files()
-                ),
-                remedy: "check `dataset` and `url` of this [[source]]".to_owned(),
-            });
-        }
-        files.sort_by(|left, right| left.name.cmp(&right.name));
+        let sought = Sought {
+            what: format!("source {} of dataset {kind}", source.url),
+            section: "[[source]]",
+            lacking: format!("no file is one of {}", reader.expected_files()),
+            keys: "`dataset` and `url`",
+        };
+        let files = list_sought(&source.location, &sought, |name| reader.accepts(name)).await?;
         listings.push(Listing { source: source.clone(), files });
     }
     Ok(listings)
+}
+
+/// What is looked for in a place, in the words of its errors.
+pub(crate) struct Sought {
+    /// Whose files: `source data/sven of dataset sven`.
+    pub what: String,
+    /// The section of the configuration that names the place.
+    pub section: &'static str,
+    /// What is said where there are none.
+    pub lacking: String,
+    /// The keys to look at then.
+    pub keys: &'static str,
+}
+
+/// Lists the wanted files of a place, by name; `is_wanted` is asked with the name without the ending of a compression.
+///
+/// # Errors
+/// [`StageError::Source`] if the place does not exist, cannot be read, or holds no such file.
+pub(crate) async fn list_sought(
+    location: &Location,
+    sought: &Sought,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<SourceFile>> {
+    let Sought { what, section, lacking, keys } = sought;
+    let listed = location.list().await.map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+        StageError::Source {
+            message: format!("{what}: {error}{cause}"),
+            remedy: format!("check `url` of this {section}; a path is relative to the configuration file"),
+        }
+    })?;
+    let seen = listed.len();
+    let mut files: Vec<SourceFile> = listed.into_iter().filter(|file| is_wanted(logical_name(&file.name))).collect();
+    if files.is_empty() {
+        return Err(StageError::Source {
+            message: format!("{what}: {lacking} (it holds {seen})"),
+            remedy: format!("check {keys} of this {section}"),
+        });
+    }
+    files.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(files)
 }
 
 /// Returns the fingerprint that the dataset's tables have if they were made from these files with these options.
@@ -107,11 +134,7 @@ pub async fn dataset_fingerprint(
     let mut hashes = Vec::new();
     for listing in listings {
         for file in &listing.files {
-            let earlier = known.get(&(listing.source.url.clone(), file.name.clone()));
-            let hash = match earlier.filter(|earlier| is_untouched(earlier, file)) {
-                Some(earlier) => earlier.hash.clone(),
-                None => hash_of(&listing.source.location, file).await?,
-            };
+            let hash = hash_unless_known(known, &listing.source.url, &listing.source.location, file).await?;
             hashes.push((listing.source.key(), file.name.clone(), hash));
         }
     }
@@ -141,6 +164,22 @@ pub(super) fn content_seed(kind: DatasetKind, options: &IngestOptions) -> String
     )
 }
 
-pub(crate) fn is_untouched(earlier: &KnownFile, file: &SourceFile) -> bool {
+/// Returns a file's hash: what an earlier run found out, where size, time and tag are as they were; else the file is read.
+///
+/// # Errors
+/// [`StageError::Read`] if it cannot be read.
+pub(crate) async fn hash_unless_known(
+    known: &KnownFiles,
+    url: &str,
+    location: &Location,
+    file: &SourceFile,
+) -> Result<String> {
+    match known.get(&(url.to_owned(), file.name.clone())).filter(|earlier| is_untouched(earlier, file)) {
+        Some(earlier) => Ok(earlier.hash.clone()),
+        None => hash_of(location, file).await,
+    }
+}
+
+fn is_untouched(earlier: &KnownFile, file: &SourceFile) -> bool {
     earlier.size == file.size && earlier.modified_micros == file.last_modified_micros && earlier.e_tag == file.e_tag
 }

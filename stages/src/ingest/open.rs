@@ -1,6 +1,6 @@
 //! Opens a source file for blocking reads, and hashes what it holds.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -49,14 +49,6 @@ impl Opened {
         match self {
             Opened::Stream(stream) => RawInput::Stream(stream.reader()),
             Opened::Random(file, _) => RawInput::Random(file),
-        }
-    }
-
-    /// The bytes of a file that was opened as a stream, decompressed.
-    pub fn stream(&mut self) -> io::Result<&mut dyn BufRead> {
-        match self {
-            Opened::Stream(stream) => Ok(stream.reader()),
-            Opened::Random(..) => Err(io::Error::other("the file was opened for random access")),
         }
     }
 

@@ -88,8 +88,8 @@ pub async fn start_reading(
     Ok(Reading { rows, end })
 }
 
-/// A closed channel means that the other side failed and will say why; the reader only has to stop.
-fn send(sender: &mpsc::Sender<Vec<ReadRow>>, chunk: Vec<ReadRow>, file: &str) -> Result<()> {
+/// Hands a chunk of rows on. A closed channel means that the other side failed and will say why; the reader only has to stop.
+pub fn send<T>(sender: &mpsc::Sender<Vec<T>>, chunk: Vec<T>, file: &str) -> Result<()> {
     sender.blocking_send(chunk).map_err(|_| StageError::Read {
         file: file.to_owned(),
         source: std::io::Error::other("the rows were no longer wanted"),

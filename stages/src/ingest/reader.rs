@@ -91,10 +91,10 @@ impl<'file> RawInput<'file> {
     ///
     /// # Errors
     /// [`StageError::Read`] for a file opened for random access: a defect of the reader.
-    pub fn stream(self, context: &FileContext) -> Result<&'file mut dyn BufRead> {
+    pub fn stream(self, path: &str) -> Result<&'file mut dyn BufRead> {
         match self {
             RawInput::Stream(stream) => Ok(stream),
-            RawInput::Random(_) => Err(wrong_access(context)),
+            RawInput::Random(_) => Err(wrong_access(path)),
         }
     }
 
@@ -102,17 +102,17 @@ impl<'file> RawInput<'file> {
     ///
     /// # Errors
     /// [`StageError::Read`] for a file opened as a stream: a defect of the reader.
-    pub fn random(self, context: &FileContext) -> Result<&'file RandomAccess> {
+    pub fn random(self, path: &str) -> Result<&'file RandomAccess> {
         match self {
             RawInput::Random(file) => Ok(file),
-            RawInput::Stream(_) => Err(wrong_access(context)),
+            RawInput::Stream(_) => Err(wrong_access(path)),
         }
     }
 }
 
-fn wrong_access(context: &FileContext) -> StageError {
+fn wrong_access(path: &str) -> StageError {
     StageError::Read {
-        file: context.path.clone(),
+        file: path.to_owned(),
         source: std::io::Error::other("the file was opened in another way than its reader reads"),
     }
 }

@@ -86,6 +86,30 @@ pub struct Pair {
     pub expert_lines: Vec<u32>,
 }
 
+impl Pair {
+    /// Makes a pair of which nothing else is known.
+    pub fn bare(subset: Subset, granularity: Granularity, language: Language) -> Pair {
+        Pair {
+            subset,
+            upstream_split: None,
+            granularity,
+            language,
+            cwe: Vec::new(),
+            cve: None,
+            project: None,
+            commit_id: None,
+            committed_at: None,
+            published_at: None,
+            file_path: None,
+            function_name: None,
+            vulnerable_code: None,
+            secure_code: None,
+            files: Vec::new(),
+            expert_lines: Vec::new(),
+        }
+    }
+}
+
 /// One of the files that a pair's versions are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairFile {

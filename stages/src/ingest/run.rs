@@ -4,14 +4,11 @@
 //! changes in one commit. The fingerprint of `sources` says that all four are complete, so a run that was killed in between starts this
 //! dataset again and writes the same rows over. A concurrent reader sees each table before or after, and a release sees all four together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use secprm_storage::{
-    CommitMode, CommitNote, Fingerprint, Part, PartWriter, SliceCommit, SourceFile, Table, TableSpec, Warehouse,
-    slice_key,
-};
+use secprm_storage::{CommitNote, Fingerprint, Part, SourceFile, Table, TableSpec, Warehouse, slice_key};
 
 use super::columns::{push_pair, push_reject};
 use super::identity::{PairIds, RecordSum, id_text, slice_count, slice_of};
@@ -20,7 +17,7 @@ use super::read::{FileEnd, ReadRow, Reading, start_reading};
 use super::reader::{DatasetKind, DatasetReader, reader_for};
 use super::tables::{SOURCES, ingest_tables};
 use crate::error::Result;
-use crate::tables::{Cell, Rows};
+use crate::tables::{Cell, SliceChanges, TableRows};
 
 /// Bounds on memory and records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +80,7 @@ pub async fn ingest_dataset(
     let mut bytes = 0;
     while let Some(started) = readings.next().await {
         let (source, file, Reading { mut rows, end }) = started?;
-        let counts_before = writing.counts();
+        let before = writing.made;
         let mut pending = Vec::new();
         let mut accounted = Accounted::default();
         while let Some(chunk) = rows.recv().await {
@@ -92,13 +89,8 @@ pub async fn ingest_dataset(
         }
         let FileEnd { records, hash } = end.await??;
         writing.write_provenance(&pending, &file.name, &hash).await?;
-        let counts = writing.counts();
-        let became = Became {
-            records,
-            accounted: accounted.records,
-            pairs: counts.0 - counts_before.0,
-            rejects: counts.1 - counts_before.1,
-        };
+        let made = Made { pairs: writing.made.pairs - before.pairs, rejects: writing.made.rejects - before.rejects };
+        let became = Became { records, accounted: accounted.records, made };
         writing.push_source(&source.url, &file, &hash, &became);
         writing.records += records;
         bytes += file.size;
@@ -106,7 +98,7 @@ pub async fn ingest_dataset(
     }
     drop(readings);
     let fingerprint = fingerprint_of(kind, &hashes, options);
-    let (records, (pairs, rejects)) = (writing.records, writing.counts());
+    let (records, Made { pairs, rejects }) = (writing.records, writing.made);
     let tables = writing.commit(warehouse, &specs, heads, fingerprint, options.rewrite, note).await?;
     Ok(Ingested { tables, records, pairs, rejects, bytes })
 }
@@ -127,10 +119,9 @@ pub async fn remove_dataset(
     let mut tables = Vec::new();
     for spec in ingest_tables() {
         let Some(head) = heads.get(&spec.name) else { continue };
-        let slices = removals(head, dataset, &BTreeSet::new()).await?;
-        if !slices.is_empty() {
-            let mode = CommitMode::ReplaceSlices(slices);
-            tables.push(warehouse.commit(&spec, Some(head), Vec::new(), &mode, note).await?);
+        let changes = SliceChanges::find(Some(head), &BTreeMap::new(), &prefix_of(dataset), false).await?;
+        if !changes.is_empty() {
+            tables.push(changes.commit(warehouse, &spec, Some(head), Vec::new(), note).await?);
         }
     }
     Ok(tables)
@@ -145,45 +136,26 @@ struct Writing {
     pairs: TableRows,
     provenance: TableRows,
     rejects: TableRows,
-    sources: Rows,
-    sources_writer: PartWriter,
+    sources: TableRows,
     pair_sums: BTreeMap<i32, RecordSum>,
     provenance_sums: BTreeMap<i32, RecordSum>,
     reject_sum: RecordSum,
     records: u64,
+    made: Made,
 }
 
-/// Rows on their way into one table.
-struct TableRows {
-    rows: Rows,
-    writer: PartWriter,
-    count: u64,
-}
-
-impl TableRows {
-    fn start(warehouse: &Warehouse, spec: &TableSpec) -> Result<Self> {
-        Ok(TableRows { rows: Rows::new(spec.schema.clone()), writer: warehouse.part_writer(spec)?, count: 0 })
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        if let Some(batch) = self.rows.finish()? {
-            self.writer.write(&batch).await?;
-        }
-        Ok(())
-    }
-
-    async fn finish(mut self) -> Result<Vec<Part>> {
-        self.flush().await?;
-        Ok(self.writer.finish().await?)
-    }
+/// What was made of records.
+#[derive(Clone, Copy, Default)]
+struct Made {
+    pairs: u64,
+    rejects: u64,
 }
 
 /// What became of a file's records.
 struct Became {
     records: u64,
     accounted: u64,
-    pairs: u64,
-    rejects: u64,
+    made: Made,
 }
 
 /// Counts the records that something was made of, apart from the reader's own count; rows come in the order of the file.
@@ -232,16 +204,12 @@ impl Writing {
             pairs: TableRows::start(warehouse, pairs)?,
             provenance: TableRows::start(warehouse, provenance)?,
             rejects: TableRows::start(warehouse, rejects)?,
-            sources: Rows::new(sources.schema.clone()),
-            sources_writer: warehouse.part_writer(sources)?,
+            sources: TableRows::start(warehouse, sources)?,
             pair_sums: BTreeMap::new(),
             provenance_sums: BTreeMap::new(),
             records: 0,
+            made: Made::default(),
         })
-    }
-
-    fn counts(&self) -> (u64, u64) {
-        (self.pairs.count, self.rejects.count)
     }
 
     async fn take_chunk(&mut self, chunk: Vec<ReadRow>, file: &str, pending: &mut Vec<Pending>) -> Result<()> {
@@ -251,7 +219,7 @@ impl Writing {
                     let id = self.ids.next_id(self.dataset, read.key);
                     let (pair_id, slice) = (id_text(id), slice_of(id, self.slices));
                     push_pair(&mut self.pairs.rows, &read, &pair_id, self.dataset, slice);
-                    self.pairs.count += 1;
+                    self.made.pairs += 1;
                     let seed = &self.seed;
                     let sum = self.pair_sums.entry(slice).or_insert_with(|| RecordSum::seeded(&[seed, "pairs"]));
                     sum.add(pair_id.as_bytes());
@@ -259,14 +227,12 @@ impl Writing {
                 }
                 Err(reject) => {
                     push_reject(&mut self.rejects.rows, &reject, file, row, byte_offset, self.dataset);
-                    self.rejects.count += 1;
+                    self.made.rejects += 1;
                     self.reject_sum.add(format!("{file}\n{row}\n{byte_offset}\n{reject:?}").as_bytes());
                 }
             }
             for table in [&mut self.pairs, &mut self.rejects] {
-                if table.rows.is_full() {
-                    table.flush().await?;
-                }
+                table.flush_if_full().await?;
             }
         }
         Ok(())
@@ -290,15 +256,13 @@ impl Writing {
                 self.provenance_sums.entry(pair.slice).or_insert_with(|| RecordSum::seeded(&[seed, "provenance"]));
             let place = format!("{pair_id}\n{file}\n{} {}\n{}\n{hash}", pair.row, pair.records, pair.byte_offset);
             sum.add(place.as_bytes());
-            if self.provenance.rows.is_full() {
-                self.provenance.flush().await?;
-            }
+            self.provenance.flush_if_full().await?;
         }
         Ok(())
     }
 
     fn push_source(&mut self, url: &str, file: &SourceFile, hash: &str, became: &Became) {
-        self.sources.push(&[
+        self.sources.rows.push(&[
             Cell::Text(Some(url)),
             Cell::Text(Some(&file.name)),
             Cell::Int(Some(file.size as i64)),
@@ -307,15 +271,15 @@ impl Writing {
             Cell::Text(Some(hash)),
             Cell::Int(Some(became.records as i64)),
             Cell::Int(Some(became.accounted as i64)),
-            Cell::Int(Some(became.pairs as i64)),
-            Cell::Int(Some(became.rejects as i64)),
+            Cell::Int(Some(became.made.pairs as i64)),
+            Cell::Int(Some(became.made.rejects as i64)),
             Cell::Text(Some(self.dataset)),
             Cell::Int(Some(0)),
         ]);
     }
 
     async fn commit(
-        mut self,
+        self,
         warehouse: &Warehouse,
         specs: &[TableSpec; 4],
         heads: &BTreeMap<String, Table>,
@@ -323,108 +287,43 @@ impl Writing {
         rewrite: bool,
         note: &CommitNote,
     ) -> Result<Vec<Table>> {
-        if let Some(batch) = self.sources.finish()? {
-            self.sources_writer.write(&batch).await?;
-        }
-        let of_slices = |sums: BTreeMap<i32, RecordSum>| -> BTreeMap<i32, Fingerprint> {
-            sums.into_iter().map(|(slice, sum)| (slice, sum.fingerprint())).collect()
+        let key_of = |slice: i32| slice_key([self.dataset, &slice.to_string()]);
+        let of_slices = |sums: BTreeMap<i32, RecordSum>| -> BTreeMap<String, Fingerprint> {
+            sums.into_iter().map(|(slice, sum)| (key_of(slice), sum.fingerprint())).collect()
         };
         let written = [
             (self.pairs.finish().await?, of_slices(self.pair_sums)),
             (self.provenance.finish().await?, of_slices(self.provenance_sums)),
-            (self.rejects.finish().await?, BTreeMap::from([(0, self.reject_sum.fingerprint())])),
-            (self.sources_writer.finish().await?, BTreeMap::from([(0, fingerprint)])),
+            (self.rejects.finish().await?, BTreeMap::from([(key_of(0), self.reject_sum.fingerprint())])),
+            (self.sources.finish().await?, BTreeMap::from([(key_of(0), fingerprint)])),
         ];
+        let prefix = prefix_of(self.dataset);
         // From here on the dataset counts as incomplete, until `sources` gets its fingerprint back as the last of the four.
         let [.., sources_spec] = specs;
         let mut heads = heads.clone();
         if let Some(head) = heads.get(SOURCES) {
-            let slices = removals(head, self.dataset, &BTreeSet::new()).await?;
-            if !slices.is_empty() {
-                let mode = CommitMode::ReplaceSlices(slices);
-                let head = warehouse.commit(sources_spec, Some(head), Vec::new(), &mode, note).await?;
-                heads.insert(SOURCES.to_owned(), head);
-            }
+            let without = SliceChanges::find(Some(head), &BTreeMap::new(), &prefix, false).await?;
+            let head = without.commit(warehouse, sources_spec, Some(head), Vec::new(), note).await?;
+            heads.insert(SOURCES.to_owned(), head);
         }
-        let replacing = Replacing { warehouse, dataset: self.dataset, rewrite, note };
         let mut tables = Vec::new();
         for (spec, (parts, slices)) in specs.iter().zip(written) {
             let head = heads.get(&spec.name);
-            tables.push(replacing.replace(spec, head, parts, slices).await?);
+            let changes = SliceChanges::find(head, &slices, &prefix, rewrite).await?;
+            let is_wanted = |part: &Part| {
+                part.partition_value("slice").is_some_and(|slice| changes.replaces(&slice_key([self.dataset, slice])))
+            };
+            let (wanted, unwanted): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(is_wanted);
+            for part in unwanted {
+                warehouse.discard(spec, &part).await?;
+            }
+            tables.push(changes.commit(warehouse, spec, head, wanted, note).await?);
         }
         Ok(tables)
     }
 }
 
-/// How a dataset's slices are replaced, in any of the tables.
-struct Replacing<'run> {
-    warehouse: &'run Warehouse,
-    dataset: &'run str,
-    /// Whether slices are rewritten that are as they were.
-    rewrite: bool,
-    note: &'run CommitNote,
-}
-
-impl Replacing<'_> {
-    /// Replaces the dataset's slices of one table; those whose fingerprint is as it was are left alone.
-    async fn replace(
-        &self,
-        spec: &TableSpec,
-        head: Option<&Table>,
-        parts: Vec<Part>,
-        slices: BTreeMap<i32, Fingerprint>,
-    ) -> Result<Table> {
-        let existing = match head {
-            Some(head) => head.fingerprints().await?,
-            None => BTreeMap::new(),
-        };
-        let is_changed = |slice: &i32, print: &Fingerprint| {
-            self.rewrite || existing.get(&key_of(self.dataset, *slice)) != Some(print)
-        };
-        let kept: BTreeSet<String> = slices.keys().map(|slice| key_of(self.dataset, *slice)).collect();
-        let changed: BTreeMap<i32, Fingerprint> =
-            slices.into_iter().filter(|(slice, print)| is_changed(slice, print)).collect();
-        let mut commits: Vec<SliceCommit> =
-            changed.iter().map(|(slice, print)| slice_commit(self.dataset, &slice.to_string(), Some(*print))).collect();
-        if let Some(head) = head {
-            commits.extend(removals(head, self.dataset, &kept).await?);
-        }
-        let in_changed = |part: &Part| {
-            let slice = part.partition_value("slice").and_then(|slice| slice.parse::<i32>().ok());
-            slice.is_some_and(|slice| changed.contains_key(&slice))
-        };
-        let (wanted, unwanted): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(in_changed);
-        for part in unwanted {
-            self.warehouse.discard(spec, &part).await?;
-        }
-        match (head, commits.is_empty()) {
-            (Some(head), true) => Ok(head.clone()),
-            _ => {
-                let mode = CommitMode::ReplaceSlices(commits);
-                Ok(self.warehouse.commit(spec, head, wanted, &mode, self.note).await?)
-            }
-        }
-    }
-}
-
-/// The slices of a dataset that a table has and that are not among `kept`.
-async fn removals(head: &Table, dataset: &str, kept: &BTreeSet<String>) -> Result<Vec<SliceCommit>> {
-    let prefix = format!("{}/", slice_key([dataset]));
-    let keys = head.fingerprints().await?;
-    Ok(keys
-        .keys()
-        .filter(|key| !kept.contains(*key))
-        .filter_map(|key| key.strip_prefix(&prefix))
-        .map(|slice| slice_commit(dataset, slice, None))
-        .collect())
-}
-
-fn slice_commit(dataset: &str, slice: &str, fingerprint: Option<Fingerprint>) -> SliceCommit {
-    let partition =
-        [("dataset", dataset), ("slice", slice)].map(|(column, value)| (column.to_owned(), value.to_owned()));
-    SliceCommit { partition: partition.into(), fingerprint }
-}
-
-fn key_of(dataset: &str, slice: i32) -> String {
-    slice_key([dataset, &slice.to_string()])
+/// How the keys of a dataset's slices begin.
+fn prefix_of(dataset: &str) -> String {
+    format!("{}/", slice_key([dataset]))
 }

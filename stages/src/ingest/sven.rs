@@ -6,9 +6,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::commit::RecordSink;
+use super::cwe::parse_cwe;
 use super::expert_lines::{ExpertLines, expert_lines};
-use super::json_records::{FieldType, Flaw, JsonRecords, Layout, RawRecord, diagnose};
-use super::links::{non_empty, parse_commit_link, parse_cwe};
+use super::flaw::Flaw;
+use super::json_records::{FieldType, JsonRecords, Layout, RawRecord, diagnose};
+use super::links::{non_empty, parse_commit_link};
 use super::reader::{DatasetKind, DatasetReader, FileContext, RawInput, Sink};
 use super::record::{Granularity, Pair, RejectReason, Subset};
 use crate::error::Result;
@@ -106,23 +108,18 @@ fn pair_of(record: SvenRecord<'_>, split: Option<&str>) -> Result<(Pair, Option<
     };
     let (project, commit_id) = parse_commit_link(&record.commit_link);
     let ExpertLines { lines, flaw } = expert_lines(record.line_changes, &record.func_src_before);
+    let language = Language::from_path(&record.file_name);
     let pair = Pair {
-        subset: Subset::Paired,
         upstream_split: split.map(str::to_owned),
-        granularity: Granularity::Function,
-        language: Language::from_path(&record.file_name),
         cwe: vec![cwe],
-        cve: None,
         project,
         commit_id,
-        committed_at: None,
-        published_at: None,
         file_path: non_empty(&record.file_name),
         function_name: non_empty(&record.func_name),
         vulnerable_code: Some(record.func_src_before.into_owned()),
         secure_code: Some(record.func_src_after.into_owned()),
-        files: Vec::new(),
         expert_lines: lines,
+        ..Pair::bare(Subset::Paired, Granularity::Function, language)
     };
     Ok((pair, flaw))
 }

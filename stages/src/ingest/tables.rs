@@ -132,3 +132,17 @@ fn sources_columns() -> Vec<Column> {
         ("rejects", DataType::Int64, false, "Rejects made of them"),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::RejectReason;
+
+    #[test]
+    fn the_reasons_that_are_documented_are_all_there_are() {
+        let [.., rejects, _] = ingest_tables();
+        let comment = rejects.column_comments.get("reason").map(String::as_str).unwrap_or_default();
+        let listed: Vec<&str> = comment.split(": ").nth(1).unwrap_or_default().split(", ").map(str::trim).collect();
+        assert_eq!(listed, RejectReason::ALL.map(RejectReason::as_str));
+    }
+}

@@ -4,21 +4,21 @@
 //! `split_groups` at its old fingerprint, so that the next run starts again: it finds the same pairs with the same earlier splits, since what
 //! counts as earlier is what both tables hold, and writes the same rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use secprm_storage::{CommitMode, CommitNote, Fingerprint, Part, SliceCommit, Table, TableSpec, Warehouse, slice_key};
+use secprm_storage::{CommitMode, CommitNote, Fingerprint, Part, Table, TableSpec, Warehouse, slice_key};
 
 use super::assign::Placed;
 use super::split::SplitBy;
 use super::tables::{SPLIT_GROUPS, SPLITS, split_tables};
 use crate::error::Result;
 use crate::ingest::{RecordSum, id_text};
-use crate::tables::{Cell, Rows, SLICE_COLUMNS};
+use crate::tables::{Cell, Rows, SliceChanges, TableRows};
 
 /// Commits the splits of all pairs, which are ordered as `super::place` returns them; `heads` are the newest versions of tables by name.
 ///
-/// A slice of `splits` whose rows are as they were is left alone, and with it everything that reads the slice. `fingerprint` is what the
-/// rows were computed from.
+/// A slice of `splits` whose rows are as they were is left alone, and with it everything that reads the slice, unless `rewrite` says
+/// otherwise. `fingerprint` is what the rows were computed from.
 ///
 /// # Errors
 /// As writing and committing tables.
@@ -27,11 +27,11 @@ pub async fn write_splits(
     placed: &[Placed],
     by: SplitBy,
     heads: &BTreeMap<String, Table>,
-    fingerprint: Fingerprint,
+    (fingerprint, rewrite): (Fingerprint, bool),
     note: &CommitNote,
 ) -> Result<Vec<Table>> {
     let [splits, groups] = split_tables();
-    let splits_table = replace_changed(warehouse, &splits, placed, heads.get(SPLITS), note).await?;
+    let splits_table = replace_changed(warehouse, &splits, placed, heads.get(SPLITS), rewrite, note).await?;
     let parts = write_groups(warehouse, &groups, placed, by).await?;
     let mode = CommitMode::ReplaceAll { fingerprint };
     let groups_table = warehouse.commit(&groups, heads.get(SPLIT_GROUPS), parts, &mode, note).await?;
@@ -43,36 +43,24 @@ async fn replace_changed(
     spec: &TableSpec,
     placed: &[Placed],
     head: Option<&Table>,
+    rewrite: bool,
     note: &CommitNote,
 ) -> Result<Table> {
-    let existing = match head {
-        Some(head) => head.fingerprints().await?,
-        None => BTreeMap::new(),
-    };
-    let mut writer = warehouse.part_writer(spec)?;
-    let mut rows = Rows::new(spec.schema.clone());
-    let mut commits = Vec::new();
-    let mut kept = BTreeSet::new();
-    for slice in placed.chunk_by(|one, next| (&one.dataset, one.slice) == (&next.dataset, next.slice)) {
-        let Some(Placed { dataset, slice: number, .. }) = slice.first() else { continue };
-        let key = slice_key([dataset, number.to_string().as_str()]);
-        let fingerprint = fingerprint_of(slice);
-        if existing.get(&key) != Some(&fingerprint) {
-            commits.push(slice_commit(dataset, &number.to_string(), Some(fingerprint)));
-            slice.iter().for_each(|row| push_split(&mut rows, row));
-            if let Some(batch) = rows.finish()? {
-                writer.write(&batch).await?;
-            }
+    let slices = || placed.chunk_by(|one, next| (&one.dataset, one.slice) == (&next.dataset, next.slice));
+    let fingerprints = slices().map(|slice| (key_of(slice), fingerprint_of(slice))).collect();
+    let changes = SliceChanges::find(head, &fingerprints, "", rewrite).await?;
+    let mut rows = TableRows::start(warehouse, spec)?;
+    for slice in slices().filter(|slice| changes.replaces(&key_of(slice))) {
+        for row in slice {
+            push_split(&mut rows.rows, row);
+            rows.flush_if_full().await?;
         }
-        kept.insert(key);
     }
-    let gone = existing.keys().filter(|key| !kept.contains(*key)).filter_map(|key| key.rsplit_once('/'));
-    commits.extend(gone.map(|(dataset, number)| slice_commit(&unescaped(dataset), number, None)));
-    let parts = writer.finish().await?;
-    match head {
-        Some(head) if commits.is_empty() => Ok(head.clone()),
-        _ => Ok(warehouse.commit(spec, head, parts, &CommitMode::ReplaceSlices(commits), note).await?),
-    }
+    changes.commit(warehouse, spec, head, rows.finish().await?, note).await
+}
+
+fn key_of(slice: &[Placed]) -> String {
+    slice.first().map_or_else(String::new, |row| slice_key([row.dataset.as_ref(), &row.slice.to_string()]))
 }
 
 /// What a slice's rows are, all columns; its order does not matter.
@@ -95,11 +83,10 @@ fn push_split(rows: &mut Rows, row: &Placed) {
 }
 
 async fn write_groups(warehouse: &Warehouse, spec: &TableSpec, placed: &[Placed], by: SplitBy) -> Result<Vec<Part>> {
-    let mut writer = warehouse.part_writer(spec)?;
-    let mut rows = Rows::new(spec.schema.clone());
+    let mut rows = TableRows::start(warehouse, spec)?;
     for row in placed {
         let joined_by = row.joined_by.to_string();
-        rows.push(&[
+        rows.rows.push(&[
             Cell::Text(Some(&id_text(row.pair_id))),
             Cell::Text(Some(&id_text(row.group_id))),
             Cell::Int(Some(i64::from(row.group_size))),
@@ -109,24 +96,7 @@ async fn write_groups(warehouse: &Warehouse, spec: &TableSpec, placed: &[Placed]
             Cell::Text(Some(by.as_str())),
             Cell::Text(Some(&row.dataset)),
         ]);
-        if rows.is_full()
-            && let Some(batch) = rows.finish()?
-        {
-            writer.write(&batch).await?;
-        }
+        rows.flush_if_full().await?;
     }
-    if let Some(batch) = rows.finish()? {
-        writer.write(&batch).await?;
-    }
-    Ok(writer.finish().await?)
-}
-
-fn slice_commit(dataset: &str, slice: &str, fingerprint: Option<Fingerprint>) -> SliceCommit {
-    let [first, second] = SLICE_COLUMNS.map(str::to_owned);
-    SliceCommit { partition: BTreeMap::from([(first, dataset.to_owned()), (second, slice.to_owned())]), fingerprint }
-}
-
-/// Takes back what `slice_key` did to a dataset's name.
-fn unescaped(name: &str) -> String {
-    name.replace("%2F", "/").replace("%25", "%")
+    rows.finish().await
 }

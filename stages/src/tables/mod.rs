@@ -1,8 +1,10 @@
 //! How tables that Rust writes are declared and filled.
 
 mod rows;
+mod slices;
 
 pub use rows::{Cell, Rows, list_type, struct_list_type};
+pub use slices::{SliceChanges, TableRows, slice_commit};
 
 use std::sync::Arc;
 

@@ -6,9 +6,9 @@ use super::columns::{COLUMNS, Places, find_columns, stranger};
 use super::records::{CsvRecord, CsvRecords, Fields};
 use super::row::{Row, pair_of};
 use crate::error::{Result, StageError};
-use crate::ingest::json_records::{Flaw, shown};
+use crate::ingest::flaw::{Flaw, rejected};
 use crate::ingest::reader::{FileContext, Sink};
-use crate::ingest::record::{Located, Reject, RejectReason};
+use crate::ingest::record::{Located, RejectReason};
 
 /// Reads a CSV file with a header; returns the number of records. The file has no split of its own.
 ///
@@ -26,7 +26,7 @@ pub fn read_csv(context: &FileContext, input: &mut dyn BufRead, sink: &mut Sink<
     while let Some(CsvRecord { row, byte_offset, fields }) = records.next_record().map_err(unreadable)? {
         let outcome = fields.and_then(|fields| {
             let pair = row_of(&fields, &places).and_then(|row| pair_of(row, None));
-            pair.map(Box::new).map_err(|(reason, detail)| Reject { reason, detail, raw: Some(shown(fields.raw())) })
+            pair.map(Box::new).map_err(|flaw| rejected(flaw, fields.raw()))
         });
         sink(Located { row, records: 1, byte_offset, outcome })?;
     }

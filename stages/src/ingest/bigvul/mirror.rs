@@ -13,10 +13,10 @@ use parquet::errors::ParquetError;
 use super::columns::{COLUMN_COUNT, COLUMNS, find_columns};
 use super::row::{Row, pair_of};
 use crate::error::{Result, StageError};
-use crate::ingest::json_records::shown;
+use crate::ingest::flaw::{rejected, too_large};
 use crate::ingest::random_access::RandomAccess;
 use crate::ingest::reader::{FileContext, Sink};
-use crate::ingest::record::{Located, Pair, Reject, RejectReason};
+use crate::ingest::record::{Located, Pair, Reject};
 
 /// Rows decoded at once; a row may be megabytes.
 const BATCH_ROWS: usize = 128;
@@ -91,13 +91,10 @@ fn value_of(column: Option<&LargeStringArray>, index: usize) -> &str {
 fn outcome_of(context: &FileContext, row: Row<'_>, split: Option<&str>) -> Result<Pair, Reject> {
     let bytes: usize = row.iter().map(|text| text.len()).sum();
     let outcome = match bytes > context.max_record_bytes {
-        true => {
-            let detail = format!("{bytes} bytes; [limits] max_record_bytes is {}", context.max_record_bytes);
-            Err((RejectReason::TooLarge, detail))
-        }
+        true => Err(too_large(bytes as u64, context.max_record_bytes)),
         false => pair_of(row, split),
     };
-    outcome.map_err(|(reason, detail)| Reject { reason, detail, raw: Some(shown(row.join("\n").as_bytes())) })
+    outcome.map_err(|flaw| rejected(flaw, row.join("\n").as_bytes()))
 }
 
 fn unusable(context: &FileContext, rows: u64, error: ParquetError) -> StageError {
@@ -125,7 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ingest::record::{Granularity, Subset};
+    use crate::ingest::record::{Granularity, RejectReason, Subset};
     use crate::language::Language;
 
     const NAME: &str = "data/validation-00000-of-00001-d21ad392180d1f79.parquet";

@@ -36,8 +36,8 @@ impl DatasetReader for BigVulReader {
 
     fn read(&self, context: &FileContext, input: RawInput<'_>, sink: &mut Sink<'_>) -> Result<u64> {
         match is_mirror(&context.path) {
-            true => mirror::read_mirror(context, input.random(context)?, sink),
-            false => csv::read_csv(context, input.stream(context)?, sink),
+            true => mirror::read_mirror(context, input.random(&context.path)?, sink),
+            false => csv::read_csv(context, input.stream(&context.path)?, sink),
         }
     }
 }

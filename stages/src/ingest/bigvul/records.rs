@@ -9,7 +9,7 @@ use std::io::{self, BufRead};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 
 use super::window::Window;
-use crate::ingest::json_records::{Flaw, shown};
+use crate::ingest::flaw::{Flaw, rejected, too_large};
 use crate::ingest::record::{Reject, RejectReason};
 
 /// A header of more columns is none.
@@ -139,8 +139,7 @@ impl<'input> CsvRecords<'input> {
             }
             broken => {
                 let raw = self.leave_behind()?;
-                let (reason, detail) = self.flaw(broken, self.window.offset() - byte_offset);
-                Err(Reject { reason, detail, raw: Some(shown(&raw)) })
+                Err(rejected(self.flaw(broken, self.window.offset() - byte_offset), &raw))
             }
         };
         Ok(Some(CsvRecord { row, byte_offset, fields }))
@@ -268,8 +267,7 @@ impl<'input> CsvRecords<'input> {
         let columns = self.columns;
         let detail = match parsed {
             Parsed::TooLong if bytes > self.max_bytes as u64 => {
-                let detail = format!("{bytes} bytes; [limits] max_record_bytes is {}", self.max_bytes);
-                return (RejectReason::TooLarge, detail);
+                return too_large(bytes, self.max_bytes);
             }
             Parsed::TooLong => "a quote does not close: other records begin before this one ends".to_owned(),
             Parsed::Record { fields, .. } if fields == columns => {

@@ -1,15 +1,12 @@
 //! A row of BigVul, out of whichever of the two layouts, and the pair it is.
 
-use arrow::compute::kernels::cast_utils::Parser;
-use arrow::datatypes::Date32Type;
-
 use super::columns::COLUMN_COUNT;
 use crate::ingest::cwe::cwe_identifiers;
-use crate::ingest::json_records::Flaw;
+use crate::ingest::dates::parse_moment;
+use crate::ingest::flaw::Flaw;
+use crate::ingest::links::{is_blank, non_empty};
 use crate::ingest::record::{Granularity, Pair, RejectReason, Subset};
 use crate::language::Language;
-
-const MICROSECONDS_OF_DAY: i64 = 86_400_000_000;
 
 /// Letters of a bad value that a reject's detail shows.
 const SHOWN_OF_VALUE: usize = 40;
@@ -38,22 +35,16 @@ pub fn pair_of(row: Row<'_>, split: Option<&str>) -> Result<Pair, Flaw> {
         return Err((RejectReason::EmptyCode, "func_before (and func_after, where vul is 1) holds no code".to_owned()));
     }
     Ok(Pair {
-        subset,
         upstream_split: split.map(str::to_owned),
-        granularity: Granularity::Function,
-        language: language_of(lang.trim(), file_name),
         cwe: cwe_identifiers(cwe),
-        cve: known(cve),
-        project: known(project),
-        commit_id: known(commit_id),
-        committed_at: None,
-        published_at: midnight_of(publish_date.trim())?,
-        file_path: known(file_name),
-        function_name: None,
+        cve: non_empty(cve.trim()),
+        project: non_empty(project.trim()),
+        commit_id: non_empty(commit_id.trim()),
+        published_at: publication(publish_date.trim())?,
+        file_path: non_empty(file_name.trim()),
         vulnerable_code: vulnerable_code.map(str::to_owned),
         secure_code: Some(secure_code.to_owned()),
-        files: Vec::new(),
-        expert_lines: Vec::new(),
+        ..Pair::bare(subset, Granularity::Function, language_of(lang.trim(), file_name))
     })
 }
 
@@ -72,26 +63,14 @@ fn language_of(lang: &str, file_name: &str) -> Language {
 }
 
 /// Microseconds since 1970 at the start of a day, UTC; `None` for no date.
-fn midnight_of(date: &str) -> Result<Option<i64>, Flaw> {
-    if date.is_empty() {
-        return Ok(None);
-    }
-    let days = Date32Type::parse(date).map(i64::from);
-    match days.and_then(|days| days.checked_mul(MICROSECONDS_OF_DAY)) {
-        Some(micros) => Ok(Some(micros)),
-        None => {
+fn publication(date: &str) -> Result<Option<i64>, Flaw> {
+    match parse_moment(date) {
+        None if !date.is_empty() => {
             let detail = format!("Publish Date is \"{}\", not of the form 2019-01-31", start_of(date));
             Err((RejectReason::InvalidValue, detail))
         }
+        micros => Ok(micros),
     }
-}
-
-fn known(text: &str) -> Option<String> {
-    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
-fn is_blank(code: &str) -> bool {
-    code.trim().is_empty()
 }
 
 fn start_of(value: &str) -> String {

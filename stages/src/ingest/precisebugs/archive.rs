@@ -1,6 +1,6 @@
 //! What archives of `BugEntry.json` files have in common, whatever their format.
 
-use super::super::json_records::Flaw;
+use super::super::flaw::Flaw;
 use super::super::reader::FileContext;
 use super::super::record::RejectReason;
 use crate::error::{Result, StageError};

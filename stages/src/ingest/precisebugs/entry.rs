@@ -5,9 +5,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::super::commit::{ChangedFile, Commit, RecordSink};
+use super::super::cwe::parse_cwe;
 use super::super::dates::parse_moment;
-use super::super::json_records::{FieldType, Flaw, diagnose};
-use super::super::links::{non_empty, parse_commit_link, parse_cwe};
+use super::super::flaw::Flaw;
+use super::super::json_records::{FieldType, diagnose};
+use super::super::links::{non_empty, parse_commit_link};
 use super::super::record::{Granularity, RejectReason};
 use super::super::text_fields::{Text, TextList};
 use crate::error::Result;
@@ -91,12 +93,7 @@ pub fn make_pairs(
         let told = format!("left out of the entry: {}", unsupported.join(", "));
         given.leave_out(RejectReason::UnsupportedLanguage, told)?;
     }
-    if given.pairs() + given.rejects() == 0 {
-        let wanted: Vec<&str> = granularities.iter().map(|granularity| granularity.as_str()).collect();
-        let told = format!("{path} makes no pair of granularity {}", wanted.join(" or "));
-        given.leave_out(RejectReason::NoCounterpart, told)?;
-    }
-    Ok(())
+    given.account_for(path, granularities)
 }
 
 fn commit_of(entry: &BugEntry<'_>, path: &str) -> Commit {

@@ -22,9 +22,8 @@ mod tests;
 use std::io::Read;
 
 use super::commit::RecordSink;
-use super::json_records::{Flaw, shown};
+use super::flaw::rejected;
 use super::reader::{Access, DatasetKind, DatasetReader, FileContext, RawInput, Sink};
-use super::record::Reject;
 use crate::error::{Result, StageError};
 use archive::{ArchivedEntry, ENTRY_NAME, is_entry, too_large, unusable};
 use tar_archive::read_tar;
@@ -62,9 +61,9 @@ impl DatasetReader for PreciseBugsReader {
             read_entry(entry, context, &mut given)
         };
         if is_zip(&context.path) {
-            read_zip(context, input.random(context)?, &mut take)?;
+            read_zip(context, input.random(&context.path)?, &mut take)?;
         } else if is_tar(&context.path) {
-            read_tar(context, input.stream(context)?, &mut take)?;
+            read_tar(context, input.stream(&context.path)?, &mut take)?;
         } else {
             take(whole_file(context, input)?)?;
         }
@@ -87,7 +86,7 @@ fn is_zip(path: &str) -> bool {
 fn whole_file(context: &FileContext, input: RawInput<'_>) -> Result<ArchivedEntry> {
     let limit = context.max_record_bytes as u64;
     let mut bytes = Vec::new();
-    let read = input.stream(context)?.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    let read = input.stream(&context.path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|source| StageError::Read { file: context.path.clone(), source })?;
     let bytes = if bytes.len() as u64 > limit { Err(too_large(&context.path, context)) } else { Ok(bytes) };
     Ok(ArchivedEntry { path: context.path.clone(), byte_offset: 0, bytes })
@@ -101,10 +100,6 @@ fn read_entry(found: ArchivedEntry, context: &FileContext, given: &mut RecordSin
     };
     match entry::parse(&bytes) {
         Ok(entry) => entry::make_pairs(&entry, &path, &context.granularities, given),
-        Err(flaw) => given.reject(reject(flaw, &path, &bytes)),
+        Err((reason, detail)) => given.reject(rejected((reason, format!("{path}: {detail}")), &bytes)),
     }
-}
-
-fn reject((reason, detail): Flaw, path: &str, bytes: &[u8]) -> Reject {
-    Reject { reason, detail: format!("{path}: {detail}"), raw: Some(shown(bytes)) }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
-use super::super::json_records::Flaw;
+use super::super::flaw::Flaw;
 use super::super::reader::FileContext;
 use super::archive::{ArchivedEntry, EntrySink, check_path, invalid, is_entry, too_large};
 use crate::error::{Result, StageError};

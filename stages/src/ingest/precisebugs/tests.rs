@@ -10,7 +10,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::super::random_access::RandomAccess;
-use super::super::record::{Granularity, Located, RejectReason, Subset};
+use super::super::record::{Granularity, Located, Reject, RejectReason, Subset};
 use super::*;
 
 const LIMIT: usize = 20_000;

@@ -6,7 +6,7 @@ use parquet::file::reader::Length;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::super::json_records::Flaw;
+use super::super::flaw::Flaw;
 use super::super::random_access::RandomAccess;
 use super::super::reader::FileContext;
 use super::archive::{ArchivedEntry, EntrySink, check_path, invalid, is_entry, too_large, unusable};

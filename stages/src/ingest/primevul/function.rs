@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use crate::ingest::cwe::cwe_identifiers;
-use crate::ingest::json_records::{FieldType, Flaw, diagnose};
+use crate::ingest::flaw::Flaw;
+use crate::ingest::json_records::{FieldType, diagnose};
+use crate::ingest::links::is_blank;
 use crate::ingest::record::{Granularity, Pair, RejectReason, Subset};
 use crate::language::Language;
 
@@ -79,7 +81,7 @@ impl Function {
     /// # Errors
     /// A flaw where it has no code.
     pub fn alone(self, split: Option<&str>) -> Result<Pair, Flaw> {
-        if self.code.trim().is_empty() {
+        if is_blank(&self.code) {
             return Err((RejectReason::EmptyCode, "func holds no code".to_owned()));
         }
         let mut pair = self.described(Subset::Unpaired, split);
@@ -95,7 +97,7 @@ impl Function {
     /// # Errors
     /// A flaw where neither has any code.
     pub fn paired(self, fixed: Function, split: Option<&str>) -> Result<Pair, Flaw> {
-        if self.code.trim().is_empty() && fixed.code.trim().is_empty() {
+        if is_blank(&self.code) && is_blank(&fixed.code) {
             return Err((RejectReason::EmptyCode, "func holds no code in either record".to_owned()));
         }
         let told = self.described(Subset::Paired, split);
@@ -117,22 +119,13 @@ impl Function {
     /// All but the code.
     fn described(&self, subset: Subset, split: Option<&str>) -> Pair {
         Pair {
-            subset,
             upstream_split: split.map(str::to_owned),
-            granularity: Granularity::Function,
-            language: language_of(self.file_path.as_deref()),
             cwe: self.cwe.clone(),
             cve: self.cve.clone(),
             project: self.project.clone(),
             commit_id: self.commit_id.clone(),
-            committed_at: None,
-            published_at: None,
             file_path: self.file_path.clone(),
-            function_name: None,
-            vulnerable_code: None,
-            secure_code: None,
-            files: Vec::new(),
-            expert_lines: Vec::new(),
+            ..Pair::bare(subset, Granularity::Function, language_of(self.file_path.as_deref()))
         }
     }
 }

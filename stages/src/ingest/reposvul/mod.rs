@@ -29,7 +29,8 @@ mod signature;
 mod tests;
 
 use super::commit::RecordSink;
-use super::json_records::{FieldType, Flaw, JsonRecords, Layout, RawRecord, diagnose};
+use super::flaw::Flaw;
+use super::json_records::{FieldType, JsonRecords, Layout, RawRecord, diagnose};
 use super::reader::{DatasetKind, DatasetReader, FileContext, RawInput, Sink};
 use crate::error::Result;
 use pairs::make_pairs;

@@ -1,9 +1,10 @@
 //! The pairs and rejects of one commit.
 
-use super::super::commit::{ChangedFile, Commit, RecordSink, is_blank};
+use super::super::commit::{ChangedFile, Commit, RecordSink};
+use super::super::cwe::parse_cwe;
 use super::super::dates::{parse_day, parse_moment};
-use super::super::json_records::Flaw;
-use super::super::links::{non_empty, parse_cwe};
+use super::super::flaw::Flaw;
+use super::super::links::{is_blank, non_empty};
 use super::super::record::{Granularity, Pair, RejectReason};
 use super::functions::{Counterpart, counterparts};
 use super::record::{CommitRecord, FileDetail, Function};
@@ -201,10 +202,5 @@ fn say_nothing_is_vulnerable(
         let told = format!("no file of commit {commit} has target 1");
         return given.leave_out(RejectReason::NotVulnerable, told);
     }
-    if given.pairs() + given.rejects() == 0 {
-        let wanted: Vec<&str> = granularities.iter().map(|granularity| granularity.as_str()).collect();
-        let told = format!("commit {commit} makes no pair of granularity {}", wanted.join(" or "));
-        return given.leave_out(RejectReason::NoCounterpart, told);
-    }
-    Ok(())
+    given.account_for(&format!("commit {commit}"), granularities)
 }

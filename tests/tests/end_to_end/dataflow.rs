@@ -1,81 +1,34 @@
-//! The whole dataflow, in process: raw records to metrics, published and asked in SQL.
-#![allow(clippy::unwrap_used)]
+//! The whole dataflow: raw records to metrics, published and asked in SQL.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
 use secprm::config::Project;
-use secprm::open::{Opened, open};
 use secprm::progress::Progress;
-use secprm::run::{RunOptions, RunOutcome, run};
+use secprm::run::{RunOptions, run};
 
-/// A project in a temporary folder, with a training that takes a second.
-struct Given {
-    folder: tempfile::TempDir,
+use super::project::{NO_TRAINING, TestProject, real_data, stages};
+
+/// A training that takes a second.
+const SHORT_TRAINING: &str =
+    "[[train.stage]]\nname = \"all\"\nparameters = \"all\"\nepochs = 1\nmax_steps = 4\nlearning_rate = 1e-3\n";
+
+fn project(sven: &str, sections: &str) -> TestProject {
+    TestProject::new(&[("sven", sven)], sections)
 }
 
-impl Given {
-    fn with(source: &str, extra: &str) -> Given {
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!(
-            "version = 1\nwarehouse = \"./warehouse\"\n[[source]]\ndataset = \"sven\"\nurl = \"{source}\"\n{extra}\n\
-             [[train.stage]]\nname = \"all\"\nparameters = \"all\"\nepochs = 1\nmax_steps = 4\nlearning_rate = 1e-3\n"
-        );
-        std::fs::write(folder.path().join("secprm.toml"), text).unwrap();
-        Given { folder }
-    }
-
-    fn open(&self) -> Opened {
-        open(Some(&self.folder.path().join("secprm.toml"))).unwrap()
-    }
-
-    async fn run(&self, select: &[&str]) -> RunOutcome {
-        let (world, dag) = self.open().world(Progress::silent()).await.unwrap();
-        let options =
-            RunOptions { select: select.iter().map(|word| (*word).to_owned()).collect(), ..RunOptions::default() };
-        run(world, dag, &options).await.unwrap()
-    }
-
-    async fn count(&self, query: &str) -> i64 {
-        let (session, _) = self.open().session(None).await.unwrap();
-        let batches = session.sql(query).await.unwrap().collect().await.unwrap();
-        batches[0].column(0).as_primitive::<Int64Type>().value(0)
-    }
-
-    async fn texts(&self, query: &str) -> BTreeSet<String> {
-        let (session, _) = self.open().session(None).await.unwrap();
-        let batches = session.sql(query).await.unwrap().collect().await.unwrap();
-        let rows = batches.iter().flat_map(|batch| {
-            let column = batch.column(0).as_string::<i32>();
-            (0..batch.num_rows()).map(|row| column.value(row).to_owned())
-        });
-        rows.collect()
-    }
+fn set(texts: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    texts.into_iter().collect()
 }
 
 fn samples_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/sven")
 }
 
-fn real_sven() -> Option<PathBuf> {
-    let folder = match std::env::var_os("SECPRM_REAL_DATA") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-    };
-    let sven = folder.join("sven");
-    if !sven.is_dir() {
-        eprintln!("skipped: there is no {}", sven.display());
-        return None;
-    }
-    Some(sven.canonicalize().unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_samples_become_labels_a_model_scores_and_metrics_and_nothing_is_lost() {
-    let given = Given::with("samples:sven", "");
-    let outcome = given.run(&[]).await;
+    let given = project("samples:sven", SHORT_TRAINING);
+    let outcome = given.run_selected(&[]).await;
     assert_eq!(outcome.release_id, Some(1));
     // As tests/samples/sven/README.md counts: 101 good records, 9 broken on purpose.
     assert_eq!(given.count("SELECT count(*) FROM pairs").await, 101);
@@ -85,14 +38,14 @@ async fn the_samples_become_labels_a_model_scores_and_metrics_and_nothing_is_los
     let reasons = given.texts("SELECT DISTINCT reason FROM rejects WHERE stage = 'ingest'").await;
     let expected =
         ["empty_code", "invalid_json", "invalid_utf8", "invalid_value", "missing_field", "not_an_object", "wrong_type"];
-    assert_eq!(reasons, expected.map(str::to_owned).into());
+    assert_eq!(set(reasons), set(expected.map(str::to_owned)));
     assert_eq!(given.count("SELECT count(*) FROM samples").await, 192);
     let judges = given.texts("SELECT DISTINCT model_id FROM metrics WHERE split = 'test' AND metric = 'auroc'").await;
     assert_eq!(judges.len(), 4, "{judges:?}");
     let unscored = "SELECT count(*) FROM steps WHERE NOT EXISTS \
         (SELECT 1 FROM step_scores c WHERE c.sample_id = steps.sample_id AND c.step_index = steps.step_index)";
     assert_eq!(given.count(unscored).await, given.count("SELECT count(*) FROM rejects WHERE stage = 'shards'").await);
-    assert!(given.run(&[]).await.stages.is_empty(), "a second run executes nothing");
+    assert!(given.run_selected(&[]).await.stages.is_empty(), "a second run executes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,29 +54,28 @@ async fn the_same_records_give_the_same_rows_in_however_many_runs_they_arrive() 
     std::fs::create_dir_all(data.path().join("train")).unwrap();
     let copy =
         |name: &str| std::fs::copy(samples_folder().join("train").join(name), data.path().join("train").join(name));
-    let extra = "[train]\nwhen = \"manual\"";
     let ids = "SELECT sample_id FROM samples";
     copy("cwe-089.jsonl").unwrap();
-    let in_two_runs = Given::with(&data.path().display().to_string(), extra);
-    in_two_runs.run(&[]).await;
-    let first = in_two_runs.texts(ids).await;
+    let in_two_runs = project(&data.path().display().to_string(), NO_TRAINING);
+    in_two_runs.run_selected(&[]).await;
+    let first = set(in_two_runs.texts(ids).await);
     copy("cwe-125.jsonl").unwrap();
-    let outcome = in_two_runs.run(&[]).await;
+    let outcome = in_two_runs.run_selected(&[]).await;
     assert!(outcome.is_published);
-    let at_once = Given::with(&data.path().display().to_string(), extra);
-    at_once.run(&[]).await;
-    assert_eq!(in_two_runs.texts(ids).await, at_once.texts(ids).await);
-    assert!(first.is_subset(&at_once.texts(ids).await));
+    let at_once = project(&data.path().display().to_string(), NO_TRAINING);
+    at_once.run_selected(&[]).await;
+    assert_eq!(set(in_two_runs.texts(ids).await), set(at_once.texts(ids).await));
+    assert!(first.is_subset(&set(at_once.texts(ids).await)));
     std::fs::remove_file(data.path().join("train/cwe-125.jsonl")).unwrap();
-    in_two_runs.run(&[]).await;
-    assert_eq!(in_two_runs.texts(ids).await, first, "a record that is gone leaves nothing behind");
+    in_two_runs.run_selected(&[]).await;
+    assert_eq!(set(in_two_runs.texts(ids).await), first, "a record that is gone leaves nothing behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dataset_that_is_no_longer_configured_leaves_the_tables() {
-    let given = Given::with("samples:sven", "[train]\nwhen = \"manual\"");
-    given.run(&["+samples", "label_rejects"]).await;
-    let mut project = Project::load(Some(&given.folder.path().join("secprm.toml"))).unwrap();
+    let given = project("samples:sven", NO_TRAINING);
+    given.run_selected(&["+samples", "label_rejects"]).await;
+    let mut project = Project::load(Some(&given.path("secprm.toml"))).unwrap();
     project.config.source.clear();
     let (world, dag) = secprm::open::open_project(project).unwrap().world(Progress::silent()).await.unwrap();
     run(world.clone(), dag, &RunOptions::default()).await.unwrap();
@@ -133,26 +85,26 @@ async fn a_dataset_that_is_no_longer_configured_leaves_the_tables() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shipped_relation_can_be_replaced_by_one_with_other_columns() {
-    let given = Given::with("samples:sven", "[train]\nwhen = \"manual\"");
-    given.run(&["+code_keys"]).await;
-    let folder = given.folder.path().join("sql/tables");
+    let given = project("samples:sven", NO_TRAINING);
+    given.run_selected(&["+code_keys"]).await;
+    let folder = given.path("sql/tables");
     std::fs::create_dir_all(&folder).unwrap();
     let shipped = secprm::relation::embedded_files().find(|(_, name, _)| *name == "code_keys").unwrap().2;
     let text = shipped.replacen(" AS signatures, dataset", " AS signatures, 'mine' AS chosen_by, dataset", 1);
     assert_ne!(text, shipped);
     std::fs::write(folder.join("code_keys.sql"), text).unwrap();
-    let outcome = given.run(&["code_keys"]).await;
-    assert_eq!(outcome.stages.iter().map(|stage| stage.stage.as_str()).collect::<Vec<_>>(), ["code_keys"]);
+    let outcome = given.run_selected(&["code_keys"]).await;
+    assert_eq!(stages(&outcome), ["code_keys"]);
     let table = given.open().warehouse.table("code_keys").await.unwrap().unwrap();
     assert!(table.schema().field_with_name("chosen_by").is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_sven_is_accounted_for_and_paper_mode_gives_table_11() {
-    let Some(sven) = real_sven() else { return };
-    let extra = "[label]\nmodes = [\"natural\", \"paper\"]\n[split]\nby = \"upstream\"\n[train]\nwhen = \"manual\"";
-    let given = Given::with(&sven.display().to_string(), extra);
-    given.run(&[]).await;
+    let Some(sven) = real_data("sven") else { return };
+    let extra = format!("[label]\nmodes = [\"natural\", \"paper\"]\n[split]\nby = \"upstream\"\n{NO_TRAINING}");
+    let given = project(&sven, &extra);
+    given.run_selected(&[]).await;
     // Two pairs have a reject beside them, for marks of experts that they go without.
     let records = "SELECT count(*) FROM (SELECT source_file, source_row FROM provenance UNION SELECT source_file, source_row FROM ingest_rejects) AS records";
     assert_eq!(given.count(records).await, 803);
@@ -171,6 +123,6 @@ async fn all_of_sven_is_accounted_for_and_paper_mode_gives_table_11() {
              FROM dataset_stats WHERE label_mode = 'paper' AND split = '{split}'"
         )
     };
-    assert_eq!(given.texts(&row("train")).await, BTreeSet::from(["720 720 2964 3022 15 15 24.2 5.99".to_owned()]));
-    assert_eq!(given.texts(&row("test")).await, BTreeSet::from(["83 83 3292 3352 14 14 21.84 5.81".to_owned()]));
+    assert_eq!(given.texts(&row("train")).await, ["720 720 2964 3022 15 15 24.2 5.99"]);
+    assert_eq!(given.texts(&row("test")).await, ["83 83 3292 3352 14 14 21.84 5.81"]);
 }

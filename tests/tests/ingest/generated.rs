@@ -1,14 +1,12 @@
 //! Generated raw data of every layout: the same for one seed, and through ingest exactly the broken records are rejects.
-#![allow(clippy::unwrap_used)]
-
-mod ingested;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use ingested::Ingested;
 use secprm_tests::generate::{Compression, Dataset, Request, Size, Summary, generate};
+
+use super::ingested::Ingested;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
 

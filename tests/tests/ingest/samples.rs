@@ -1,9 +1,6 @@
 //! The sample data in the binary gives what its READMEs count.
-#![allow(clippy::unwrap_used)]
 
-mod ingested;
-
-use ingested::Ingested;
+use super::ingested::Ingested;
 
 async fn samples() -> Ingested {
     let sources = [

@@ -35,8 +35,6 @@ impl Ingested {
         Ingested { session, _folder: folder }
     }
 
-    // Not every test that shares this module asks for a number.
-    #[allow(dead_code)]
     /// Returns the one number that a query gives.
     pub async fn number(&self, query: &str) -> i64 {
         let batches = self.session.sql(query).await.unwrap().collect().await.unwrap();

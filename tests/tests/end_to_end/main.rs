@@ -1,0 +1,7 @@
+//! The pipeline in process, from raw records to what is asked in SQL.
+#![allow(clippy::unwrap_used)]
+
+mod commits;
+mod dataflow;
+mod project;
+mod splits;
