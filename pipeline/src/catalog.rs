@@ -13,7 +13,7 @@ use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::SessionContext;
 use secprm_stages::functions::{TokenizerRegistry, register};
 use secprm_stages::tables::SLICE_COLUMNS;
-use secprm_storage::{Table, session_state_builder, slice_values};
+use secprm_storage::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Table, session_state_builder, slice_values};
 
 use crate::config::nearest;
 use crate::error::{Error, Result, in_plain_words};
@@ -50,7 +50,7 @@ pub enum Rows<'keys> {
 impl Sessions {
     /// Prepares sessions that share one memory limit and spill to the system's folder for temporary files.
     pub fn new(library: Arc<Library>, memory_bytes: usize, threads: usize) -> Result<Sessions> {
-        let runtime = session_state_builder(memory_bytes, threads, None)?.build().runtime_env().clone();
+        let runtime = session_state_builder(memory_bytes, threads, BATCH_ROWS, None)?.build().runtime_env().clone();
         let declared = rust_tables().into_iter().map(|spec| (spec.name, spec.schema)).collect();
         let registry = TokenizerRegistry::default();
         Ok(Sessions { library, registry, declared: Arc::new(declared), runtime, memory_bytes, threads })
@@ -71,16 +71,16 @@ impl Sessions {
         self.threads
     }
 
-    /// Makes a session over the given versions of tables.
+    /// Makes a session of a stage or a check over the given versions of tables.
     ///
     /// A relation that cannot be planned over these versions fails the queries that name it, and no other.
     pub fn open(&self, tables: &BTreeMap<String, Table>, rows: Rows<'_>) -> Result<SessionContext> {
-        Ok(self.open_with_schema(tables, rows)?.0)
+        Ok(self.open_with_schema(tables, rows, BATCH_ROWS_OF_CODE)?.0)
     }
 
     /// Makes a session for people: as [`Sessions::open`], and lists of tables leave out what cannot be planned.
     pub async fn open_for_queries(&self, tables: &BTreeMap<String, Table>) -> Result<SessionContext> {
-        let (context, schema) = self.open_with_schema(tables, Rows::All)?;
+        let (context, schema) = self.open_with_schema(tables, Rows::All, BATCH_ROWS)?;
         schema.hide_broken().await;
         Ok(context)
     }
@@ -91,7 +91,7 @@ impl Sessions {
     /// # Errors
     /// Of kind usage: the relation's file, and what the planner says.
     pub async fn verify(&self) -> Result<()> {
-        let (context, schema) = self.open_with_schema(&BTreeMap::new(), Rows::All)?;
+        let (context, schema) = self.open_with_schema(&BTreeMap::new(), Rows::All, BATCH_ROWS)?;
         let tables_and_views = [RelationKind::Table, RelationKind::View].map(|kind| self.library.of_kind(kind));
         for relation in tables_and_views.into_iter().flatten() {
             schema.table(&relation.name).await.map_err(|error| Error::usage(in_plain_words(&error)))?;
@@ -107,8 +107,9 @@ impl Sessions {
         &self,
         tables: &BTreeMap<String, Table>,
         rows: Rows<'_>,
+        batch_rows: usize,
     ) -> Result<(SessionContext, Arc<LazySchema>)> {
-        let state = session_state_builder(self.memory_bytes, self.threads, None)?
+        let state = session_state_builder(self.memory_bytes, self.threads, batch_rows, None)?
             .with_runtime_env(self.runtime.clone())
             .build();
         let context = SessionContext::new_with_state(state);

@@ -11,11 +11,11 @@ SELECT
     p.pair_id,
     p.label_mode,
     CASE
-        WHEN p.code_difference IN ('none', 'whitespace', 'comment') THEN 'no_code_difference'
+        WHEN k.code_difference IN ('none', 'whitespace', 'comment') THEN 'no_code_difference'
         WHEN coalesce(p.vulnerable_code, '') = '' THEN 'empty_version'
         ELSE 'unlabelled'
     END AS reason,
-    CASE p.code_difference
+    CASE k.code_difference
         WHEN 'none' THEN 'both versions are byte-identical'
         WHEN 'whitespace' THEN 'the versions differ in white space only'
         WHEN 'comment' THEN 'the versions differ in comments and white space only'
@@ -24,6 +24,7 @@ SELECT
     p.dataset,
     p.slice
 FROM (SELECT *, unnest($label_modes) AS label_mode FROM base.pairs) AS p
+LEFT JOIN code_keys AS k ON k.pair_id = p.pair_id AND k.dataset = p.dataset AND k.slice = p.slice
 LEFT ANTI JOIN samples AS s ON p.pair_id = s.pair_id AND p.label_mode = s.label_mode
 UNION ALL
 -- A fix that removes all code leaves a fixed version without a step.

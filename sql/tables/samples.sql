@@ -54,12 +54,14 @@ SELECT
 FROM (
     SELECT
         p.*,
+        g.split,
         unnest(
             label_pair(
                 p.vulnerable_code, p.secure_code, p.language, $label_modes, $label_options, p.files, p.expert_lines, f.findings
             )
         ) AS s
-    -- The findings come first, since the side that a join holds in memory must not be the one with the code.
-    FROM pair_findings AS f
-    RIGHT JOIN pairs AS p ON p.pair_id = f.pair_id AND p.dataset = f.dataset AND p.slice = f.slice
+    -- The code comes last, since the side that a join holds in memory must not be the one with the code.
+    FROM splits AS g
+    LEFT JOIN pair_findings AS f ON f.pair_id = g.pair_id AND f.dataset = g.dataset AND f.slice = g.slice
+    INNER JOIN base.pairs AS p ON p.pair_id = g.pair_id AND p.dataset = g.dataset AND p.slice = g.slice
 ) AS labelled

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::Add;
 use deltalake::operations::get_num_idx_cols_and_stats_columns;
-use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
 use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use deltalake::parquet::schema::types::ColumnPath;
 use object_store::ObjectStore;
@@ -24,8 +24,8 @@ const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 const FILE_BYTES: u64 = 128 * 1024 * 1024;
 /// Texts longer than this on average are code: they hardly repeat, and nobody filters by their order.
 const WIDE_VALUE_BYTES: usize = 256;
-/// Batches that wait for a partition's encoder.
-const QUEUED_BATCHES: usize = 1;
+/// Batches that wait for a partition's encoder, so that whoever feeds several need not wait for the slowest.
+const QUEUED_BATCHES: usize = 4;
 
 /// The encoder of one partition, which runs as a task of its own.
 #[derive(Debug)]
@@ -91,7 +91,14 @@ fn writer_config(schema: SchemaRef, first: &RecordBatch) -> WriterConfig {
     for (field, column) in schema.fields().iter().zip(first.columns()) {
         let is_wide = is_wide(column);
         has_wide |= is_wide;
-        if is_wide {
+        if is_list_of_integers(field.data_type()) {
+            // Bytes and lines of steps, tokens: they grow from one to the next and hardly repeat.
+            for path in leaf_paths(field.name(), field.data_type()) {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+        } else if is_wide {
             for path in leaf_paths(field.name(), field.data_type()) {
                 properties = properties
                     .set_column_dictionary_enabled(path.clone(), false)
@@ -135,6 +142,10 @@ fn is_wide(column: &ArrayRef) -> bool {
         _ => return false,
     };
     bytes > WIDE_VALUE_BYTES * texts.len()
+}
+
+fn is_list_of_integers(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(item) if item.data_type().is_integer())
 }
 
 fn value_bytes(offsets: &[i32]) -> usize {

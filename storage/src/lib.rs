@@ -43,7 +43,7 @@ pub use fingerprint::{Fingerprint, slice_key, slice_values};
 pub use location::{Location, SourceFile};
 pub use lock::WarehouseLock;
 pub use new_folder::NewFolder;
-pub use session::{session_context, session_state_builder};
+pub use session::{BATCH_ROWS, BATCH_ROWS_OF_CODE, session_context, session_state_builder};
 pub use spec::TableSpec;
 pub use table::{LiveFile, Table};
 pub use types::conform;

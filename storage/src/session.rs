@@ -11,20 +11,26 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Result, StorageError};
 
-/// Rows of whole files are large: with the engine's own 8,192 rows a batch could be a gigabyte.
-const BATCH_ROWS: usize = 1024;
+/// Rows in a batch where a query reads code. A row may hold whole files, which with the engine's own 8,192 rows would make batches of a
+/// gigabyte; and a batch is what threads share work by, so that a table of a thousand pairs must be several.
+pub const BATCH_ROWS_OF_CODE: usize = 64;
+
+/// Rows in a batch where a query reads mostly numbers and names.
+pub const BATCH_ROWS: usize = 1024;
 
 /// Prepares a session's state, to which functions, planners and catalogs may be added.
 ///
 /// Operators share `memory_limit` bytes fairly and spill to `spill_dir`, or to the system's folder
-/// for temporary files; spilled files vanish with the session. Strings are plain rather than views,
-/// as tables hold them, so that functions meet one type alone.
+/// for temporary files; spilled files vanish with the session. `batch_rows` is [`BATCH_ROWS`] or
+/// [`BATCH_ROWS_OF_CODE`]. Strings are plain rather than views, as tables hold them, so that
+/// functions meet one type alone.
 ///
 /// # Errors
 /// [`StorageError::Session`] if the folder cannot be used.
 pub fn session_state_builder(
     memory_limit: usize,
     target_partitions: usize,
+    batch_rows: usize,
     spill_dir: Option<&Path>,
 ) -> Result<SessionStateBuilder> {
     let mode = match spill_dir {
@@ -42,7 +48,7 @@ pub fn session_state_builder(
         .map_err(|error| StorageError::Session { source: error.into() })?;
     let mut config = SessionConfig::new()
         .with_target_partitions(target_partitions.max(1))
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(batch_rows)
         .with_information_schema(true);
     let options = config.options_mut();
     options.execution.parquet.schema_force_view_types = false;
@@ -61,6 +67,6 @@ pub fn session_context(
     target_partitions: usize,
     spill_dir: Option<&Path>,
 ) -> Result<SessionContext> {
-    let builder = session_state_builder(memory_limit, target_partitions, spill_dir)?;
+    let builder = session_state_builder(memory_limit, target_partitions, BATCH_ROWS, spill_dir)?;
     Ok(SessionContext::new_with_state(builder.build()))
 }

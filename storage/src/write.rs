@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::Add;
+use futures::future::try_join_all;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,10 @@ impl PartWriter {
             return Ok(());
         };
         let adds = open.encoder.finish().await.map_err(|cause| self.failed(cause))?;
+        self.keep(adds, values)
+    }
+
+    fn keep(&mut self, adds: Vec<Add>, values: &PartitionValues) -> Result<()> {
         for add in adds {
             let part = self.part(add, values).map_err(|cause| self.failed(cause))?;
             self.parts.push(part);
@@ -179,9 +184,10 @@ impl PartWriter {
     /// # Errors
     /// [`StorageError::Delta`] if a file could not be written; the parts are lost then.
     pub async fn finish(mut self) -> Result<Vec<Part>> {
-        let open: Vec<PartitionValues> = self.open.keys().cloned().collect();
-        for values in open {
-            self.close(&values).await?;
+        let open = std::mem::take(&mut self.open).into_iter();
+        let closing = open.map(async |(values, open)| open.encoder.finish().await.map(|adds| (values, adds)));
+        for (values, adds) in try_join_all(closing).await.map_err(|cause| self.failed(cause))? {
+            self.keep(adds, &values)?;
         }
         let columns = std::mem::take(&mut self.partition_columns);
         let mut parts = std::mem::take(&mut self.parts);

@@ -7,7 +7,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use async_trait::async_trait;
 use secprm_stages::ingest::{
     DatasetKind, IngestOptions, KnownFile, KnownFiles, Listing, SOURCES, Source, dataset_fingerprint, ingest_dataset,
-    ingest_tables, list_dataset, reader_for, remove_dataset,
+    ingest_tables, list_dataset, reader_for, remove_dataset, unread_fingerprint,
 };
 use secprm_storage::{Table, slice_key};
 
@@ -75,7 +75,8 @@ impl Stage for IngestStage {
         let mut assessment = Assessment { inputs: self.declaration.inputs.clone(), ..Assessment::default() };
         for kind in self.sources.keys() {
             let listings = self.list(*kind).await?;
-            let fingerprint = dataset_fingerprint(*kind, &listings, &known, &self.options).await?;
+            let read = dataset_fingerprint(*kind, &listings, &known, &self.options).await?;
+            let fingerprint = read.unwrap_or_else(|| unread_fingerprint(*kind, &listings, &self.options));
             for listing in &listings {
                 note_files(&mut assessment.inputs, "source", &listing.source.location, &listing.files);
             }

@@ -1,8 +1,11 @@
-//! `code_keys`: what a pair's code is known by when splits look for equal and nearly equal code (LABELS.md, rule 13).
+//! `code_keys`: what a pair's code is known by when splits look for equal and nearly equal code (LABELS.md, rule 13), and what its
+//! versions differ in (rule 11).
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, ListArray, ListBuilder, StructArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, ListArray, ListBuilder, StringBuilder, StructArray,
+};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::ScalarUDF;
@@ -10,16 +13,22 @@ use datafusion::logical_expr::ScalarUDF;
 use super::access::{Texts, int64, list_of, lists, range_of, struct_of};
 use super::scalar::RowFunction;
 use super::tokens::renamed;
+use crate::label::CodeDifference;
 use crate::language::Language;
 use crate::splits::{CodeKeys, FileVersions};
 
-/// `code_keys(vulnerable, secure, language, files)`: a struct of `code_hashes`, one of the normal code of each file of each version, and
-/// `signatures`, one of each file of the vulnerable (or only) version that is long enough.
+/// `code_keys(vulnerable, secure, language, files)`: a struct of `code_hashes`, one of the normal code of each file of each version,
+/// `signatures`, one of each file of the vulnerable (or only) version that is long enough, and `code_difference`: none, whitespace,
+/// comment or code, null where there is one version only.
 ///
 /// `files` is the column of `pairs`: a list of structs `path, language, vulnerable_end, secure_end`; null or empty where a version is one
 /// text, whose language is then the third argument.
 pub fn code_keys() -> ScalarUDF {
-    let fields = [("code_hashes", list_of(DataType::Int64)), ("signatures", list_of(DataType::Binary))];
+    let fields = [
+        ("code_hashes", list_of(DataType::Int64)),
+        ("signatures", list_of(DataType::Binary)),
+        ("code_difference", DataType::Utf8),
+    ];
     let returns = struct_of(&fields);
     RowFunction::udf("code_keys", Some(4), returns.clone(), move |arguments, rows| {
         let vulnerable = Texts::of(&arguments[0], "code_keys' vulnerable code")?;
@@ -28,6 +37,7 @@ pub fn code_keys() -> ScalarUDF {
         let files = Files::of(&arguments[3])?;
         let mut hashes = ListBuilder::new(Int64Builder::new());
         let mut signatures = ListBuilder::new(BinaryBuilder::new());
+        let mut differences = StringBuilder::new();
         for row in 0..rows {
             let whole = FileVersions {
                 language: language_of(languages.get(row)),
@@ -39,9 +49,14 @@ pub fn code_keys() -> ScalarUDF {
             keys.signatures.iter().for_each(|signature| signatures.values().append_value(signature.to_bytes()));
             hashes.append(true);
             signatures.append(true);
+            differences.append_option(keys.difference.map(CodeDifference::as_str));
         }
         let DataType::Struct(fields) = &returns else { return exec_err!("code_keys returns no struct") };
-        let columns = vec![renamed(Arc::new(hashes.finish()))?, renamed(Arc::new(signatures.finish()))?];
+        let columns: Vec<ArrayRef> = vec![
+            renamed(Arc::new(hashes.finish()))?,
+            renamed(Arc::new(signatures.finish()))?,
+            Arc::new(differences.finish()),
+        ];
         Ok(Arc::new(StructArray::try_new(fields.clone(), columns, None)?))
     })
 }

@@ -2,7 +2,6 @@
 
 use super::read::ReadPair;
 use super::record::{PairFile, Reject};
-use crate::label::CodeDifference;
 use crate::tables::{Cell, Rows};
 
 /// Appends a pair to a batch of `pairs`.
@@ -27,8 +26,7 @@ pub fn push_pair(rows: &mut Rows, read: &ReadPair, pair_id: &str, dataset: &str,
         Cell::Text(pair.secure_code.as_deref()),
         Cell::StructList(&files),
         Cell::IntList(&pair.expert_lines),
-        Cell::Text(read.difference.map(CodeDifference::as_str)),
-        Cell::Text(Some(&read.code_hash)),
+        Cell::Text(Some(&read.code_hash.to_string())),
         Cell::Text(Some(dataset)),
         Cell::Int(Some(i64::from(slice))),
     ]);

@@ -1,6 +1,7 @@
 //! Identifiers, slices and fingerprints: all are hashes of content, so that order and number of runs do not matter.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use secprm_storage::Fingerprint;
 
@@ -11,8 +12,8 @@ use super::record::Pair;
 pub struct ContentKey(u128);
 
 impl ContentKey {
-    /// Hashes all that a pair tells; two pairs that tell the same have the same key.
-    pub fn of(pair: &Pair) -> ContentKey {
+    /// Hashes all that a pair tells, its code by the code's hash; two pairs that tell the same have the same key.
+    pub fn of(pair: &Pair, code: &CodeHash) -> ContentKey {
         let mut hasher = blake3::Hasher::new();
         let mut text = |value: Option<&str>| match value {
             Some(value) => {
@@ -36,8 +37,7 @@ impl ContentKey {
         text(pair.committed_at.map(|time| time.to_string()).as_deref());
         text(pair.file_path.as_deref());
         text(pair.function_name.as_deref());
-        text(pair.vulnerable_code.as_deref());
-        text(pair.secure_code.as_deref());
+        text(Some(&code.to_string()));
         text(pair.published_at.map(|time| time.to_string()).as_deref());
         for file in &pair.files {
             text(Some(&format!("{} {} {}", file.path, file.vulnerable_end, file.secure_end)));
@@ -49,15 +49,28 @@ impl ContentKey {
     }
 }
 
-/// Returns the hash of both versions' text alone, as 32 hexadecimal digits (column `content_hash`).
-pub fn code_hash(pair: &Pair) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for code in [&pair.vulnerable_code, &pair.secure_code] {
-        let bytes = code.as_deref().unwrap_or("").as_bytes();
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
+/// The hash of both versions' text alone, an absent one unlike an empty one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeHash(u128);
+
+impl CodeHash {
+    /// Hashes a pair's code.
+    pub fn of(pair: &Pair) -> CodeHash {
+        let mut hasher = blake3::Hasher::new();
+        for code in [&pair.vulnerable_code, &pair.secure_code] {
+            let length = code.as_ref().map_or(0, |code| code.len() as u64 + 1);
+            hasher.update(&length.to_le_bytes());
+            hasher.update(code.as_deref().unwrap_or("").as_bytes());
+        }
+        CodeHash(first_128(&hasher))
     }
-    format!("{:032x}", first_128(&hasher))
+}
+
+impl fmt::Display for CodeHash {
+    /// As tables hold it (column `content_hash`): 32 hexadecimal digits.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&id_text(self.0))
+    }
 }
 
 fn first_128(hasher: &blake3::Hasher) -> u128 {

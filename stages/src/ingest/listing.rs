@@ -11,7 +11,6 @@ use super::reader::{DatasetKind, reader_for};
 use super::record::Granularity;
 use super::run::IngestOptions;
 use crate::error::{Result, StageError};
-use crate::label::DIFFERENCE_VERSION;
 
 /// One `[[source]]` of a dataset.
 #[derive(Debug, Clone)]
@@ -118,10 +117,11 @@ pub(crate) async fn list_sought(
     Ok(files)
 }
 
-/// Returns the fingerprint that the dataset's tables have if they were made from these files with these options.
+/// Returns the fingerprint that the dataset's tables have if they were made from these files with these options; none if they cannot have
+/// been.
 ///
-/// A file whose size, time and tag are as known is not read; any other is hashed, so that a touched file with the same content
-/// reruns nothing.
+/// A file whose size, time and tag are as known is not read, nor one that is new or of another size, which says enough. Any other is
+/// hashed, so that a touched file with the same content reruns nothing.
 ///
 /// # Errors
 /// [`StageError::Read`] if a file cannot be read.
@@ -130,15 +130,34 @@ pub async fn dataset_fingerprint(
     listings: &[Listing],
     known: &KnownFiles,
     options: &IngestOptions,
-) -> Result<Fingerprint> {
-    let mut hashes = Vec::new();
+) -> Result<Option<Fingerprint>> {
+    let mut files = Vec::new();
     for listing in listings {
         for file in &listing.files {
-            let hash = hash_unless_known(known, &listing.source.url, &listing.source.location, file).await?;
-            hashes.push((listing.source.key(), file.name.clone(), hash));
+            match known_file(known, &listing.source.url, file) {
+                Some(earlier) if earlier.size == file.size => files.push((&listing.source, file)),
+                _ => return Ok(None),
+            }
         }
     }
-    Ok(fingerprint_of(kind, &hashes, options))
+    let mut hashes = Vec::new();
+    for (source, file) in files {
+        let hash = hash_unless_known(known, &source.url, &source.location, file).await?;
+        hashes.push((source.key(), file.name.clone(), hash));
+    }
+    Ok(Some(fingerprint_of(kind, &hashes, options)))
+}
+
+/// What the fingerprint of a dataset is called that will be read: of what is known of its files without reading them.
+pub fn unread_fingerprint(kind: DatasetKind, listings: &[Listing], options: &IngestOptions) -> Fingerprint {
+    let mut sum = RecordSum::seeded(&[&content_seed(kind, options), "unread files"]);
+    for listing in listings {
+        for SourceFile { name, size, last_modified_micros, e_tag, .. } in &listing.files {
+            let source = listing.source.key();
+            sum.add(format!("{source}\n{name}\n{size}\n{last_modified_micros}\n{e_tag:?}").as_bytes());
+        }
+    }
+    sum.fingerprint()
 }
 
 /// Combines what a dataset's tables depend on: files, reader, options.
@@ -158,10 +177,7 @@ pub(super) fn fingerprint_of(
 /// What every row depends on beside its record: versions and options.
 pub(super) fn content_seed(kind: DatasetKind, options: &IngestOptions) -> String {
     let reader_version = reader_for(kind).version();
-    format!(
-        "{kind} reader {reader_version} difference {DIFFERENCE_VERSION} limit {} slice {}",
-        options.max_record_bytes, options.slice_bytes
-    )
+    format!("{kind} reader {reader_version} limit {} slice {}", options.max_record_bytes, options.slice_bytes)
 }
 
 /// Returns a file's hash: what an earlier run found out, where size, time and tag are as they were; else the file is read.
@@ -174,10 +190,14 @@ pub(crate) async fn hash_unless_known(
     location: &Location,
     file: &SourceFile,
 ) -> Result<String> {
-    match known.get(&(url.to_owned(), file.name.clone())).filter(|earlier| is_untouched(earlier, file)) {
+    match known_file(known, url, file).filter(|earlier| is_untouched(earlier, file)) {
         Some(earlier) => Ok(earlier.hash.clone()),
         None => hash_of(location, file).await,
     }
+}
+
+fn known_file<'known>(known: &'known KnownFiles, url: &str, file: &SourceFile) -> Option<&'known KnownFile> {
+    known.get(&(url.to_owned(), file.name.clone()))
 }
 
 fn is_untouched(earlier: &KnownFile, file: &SourceFile) -> bool {

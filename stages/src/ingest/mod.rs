@@ -32,7 +32,7 @@ mod text_fields;
 pub(crate) use flaw::shown;
 pub use identity::slice_count;
 pub(crate) use identity::{RecordSum, id_text};
-pub use listing::{KnownFile, KnownFiles, Listing, Source, dataset_fingerprint, list_dataset};
+pub use listing::{KnownFile, KnownFiles, Listing, Source, dataset_fingerprint, list_dataset, unread_fingerprint};
 pub(crate) use listing::{Sought, hash_unless_known, list_sought};
 pub(crate) use open::open;
 pub use random_access::RandomAccess;

@@ -7,12 +7,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::compression::logical_name;
-use super::identity::{ContentKey, code_hash};
+use super::identity::{CodeHash, ContentKey};
 use super::open::open;
 use super::reader::{DatasetReader, FileContext};
 use super::record::{Granularity, Located, Pair, Reject};
 use crate::error::{Result, StageError};
-use crate::label::{CodeDifference, code_difference};
 
 /// A chunk of rows is handed on when its text has grown past this.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -24,9 +23,7 @@ pub struct ReadPair {
     /// Hash of all it tells.
     pub key: ContentKey,
     /// Hash of both versions' text.
-    pub code_hash: String,
-    /// How the versions differ; `None` where there is one side only.
-    pub difference: Option<CodeDifference>,
+    pub code_hash: CodeHash,
 }
 
 /// One raw record, read.
@@ -101,11 +98,10 @@ fn read_row(located: Located) -> (ReadRow, usize) {
     let mut bytes = 64;
     let outcome = match outcome {
         Ok(pair) => {
-            let key = ContentKey::of(&pair);
-            let code_hash = code_hash(&pair);
-            let difference = difference_of(&pair);
+            let code_hash = CodeHash::of(&pair);
+            let key = ContentKey::of(&pair, &code_hash);
             bytes += [&pair.vulnerable_code, &pair.secure_code].into_iter().flatten().map(String::len).sum::<usize>();
-            Ok(ReadPair { pair, key, code_hash, difference })
+            Ok(ReadPair { pair, key, code_hash })
         }
         Err(reject) => {
             bytes += reject.raw.as_ref().map_or(0, String::len);
@@ -113,17 +109,4 @@ fn read_row(located: Located) -> (ReadRow, usize) {
         }
     };
     (ReadRow { row, records, byte_offset, outcome }, bytes)
-}
-
-/// How a pair's versions differ: in the strongest way in which any of its files does.
-fn difference_of(pair: &Pair) -> Option<CodeDifference> {
-    let (vulnerable, secure) = (pair.vulnerable_code.as_deref()?, pair.secure_code.as_deref()?);
-    let (mut from, mut secure_from) = (0, 0);
-    let differences = pair.files.iter().map(|file| {
-        let before = vulnerable.get(from..file.vulnerable_end).unwrap_or("");
-        let after = secure.get(secure_from..file.secure_end).unwrap_or("");
-        (from, secure_from) = (file.vulnerable_end, file.secure_end);
-        code_difference(before, after, file.language)
-    });
-    differences.max().or_else(|| Some(code_difference(vulnerable, secure, pair.language)))
 }

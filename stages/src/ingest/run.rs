@@ -306,8 +306,7 @@ impl Writing {
             let head = without.commit(warehouse, sources_spec, Some(head), Vec::new(), note).await?;
             heads.insert(SOURCES.to_owned(), head);
         }
-        let mut tables = Vec::new();
-        for (spec, (parts, slices)) in specs.iter().zip(written) {
+        let replace = async |(spec, (parts, slices)): (&TableSpec, (Vec<Part>, BTreeMap<String, Fingerprint>))| {
             let head = heads.get(&spec.name);
             let changes = SliceChanges::find(head, &slices, &prefix, rewrite).await?;
             let is_wanted = |part: &Part| {
@@ -317,9 +316,16 @@ impl Writing {
             for part in unwanted {
                 warehouse.discard(spec, &part).await?;
             }
-            tables.push(changes.commit(warehouse, spec, head, wanted, note).await?);
-        }
-        Ok(tables)
+            changes.commit(warehouse, spec, head, wanted, note).await
+        };
+        let [pairs, provenance, rejects, sources] = specs;
+        let [pairs_parts, provenance_parts, rejects_parts, sources_parts] = written;
+        let (pairs, provenance, rejects) = futures::try_join!(
+            replace((pairs, pairs_parts)),
+            replace((provenance, provenance_parts)),
+            replace((rejects, rejects_parts)),
+        )?;
+        Ok(vec![pairs, provenance, rejects, replace((sources, sources_parts)).await?])
     }
 }
 

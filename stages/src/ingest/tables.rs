@@ -70,7 +70,6 @@ fn pairs_columns() -> Vec<Column> {
             false,
             "Lines of the vulnerable version, from 1, that the dataset's experts marked",
         ),
-        ("code_difference", text(), true, "none, whitespace, comment or code; null where there is one side only"),
         ("content_hash", text(), false, "Hash of both versions' text"),
     ]
 }

@@ -36,13 +36,13 @@ mod unpaired;
 mod version;
 
 pub use align::{AlignmentKind, Block, Popularity, align, matching_blocks};
-pub use callers::{Extent, Propagate, Propagation};
+pub use callers::{Extent, Propagate, Propagation, possible_definitions};
 pub use defects::Defects;
 pub use difference::{CodeDifference, DIFFERENCE_VERSION, code_difference};
 pub use files::{FileEnds, Finding};
 pub use given::Given;
 pub use modes::{Label, LabelMode, UnknownLabelMode};
-pub use normal::normal_code;
+pub use normal::NormalCode;
 pub use pair::{CodePair, LabelOptions, NoSample, PairLabels, label_pair};
 pub use segment::segment;
 pub use sources::Sources;

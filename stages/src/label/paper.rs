@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
 use super::align::{AlignmentKind, Block, Popularity, align};
 use super::callers::Propagation;
 use super::files::files_of;
@@ -112,12 +114,9 @@ impl<'t> Lines<'t> {
         let stripped = text.trim_matches(is_python_space);
         let offset = text.len() - text.trim_start_matches(is_python_space).len();
         let mut starts = Vec::with_capacity(stripped.len() / 24 + 2);
-        let mut start = offset;
-        for line in stripped.split('\n') {
-            starts.push(start);
-            start += line.len() + 1;
-        }
-        starts.push(start);
+        starts.push(offset);
+        starts.extend(memchr_iter(b'\n', stripped.as_bytes()).map(|feed| offset + feed + 1));
+        starts.push(offset + stripped.len() + 1);
         Lines { text, starts, lines_before: line_feeds(&text[..offset]) }
     }
 
@@ -141,7 +140,7 @@ impl<'t> Lines<'t> {
 }
 
 fn line_feeds(text: &str) -> u32 {
-    text.bytes().filter(|byte| *byte == b'\n').count() as u32
+    memchr_iter(b'\n', text.as_bytes()).count() as u32
 }
 
 /// Python's `str.isspace`: Unicode white space and the four ASCII separators.

@@ -1,11 +1,11 @@
-//! What a pair's code is known by: hashes for equals, signatures for near-duplicates.
+//! What a pair's code is known by: hashes for equals, signatures for near-duplicates, and what its versions differ in.
 
 use super::minhash::Signature;
-use crate::label::normal_code;
+use crate::label::{CodeDifference, NormalCode};
 use crate::language::Language;
 
 /// Version of [`CodeKeys`] beside the rules of normal code; it grows with every change that can alter a hash or a signature.
-pub const CODE_KEYS_VERSION: u32 = 1;
+pub const CODE_KEYS_VERSION: u32 = 2;
 
 /// One file of a pair's versions; the whole of them where they are one text.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub struct CodeKeys {
     /// Signatures of the files of the vulnerable version, or of the only version, that have enough tokens; ascending, each once. A fix
     /// changes little, so the fixed version's would tell the same.
     pub signatures: Vec<Signature>,
+    /// What the versions differ in: the strongest difference of any file; none where there is one version only.
+    pub difference: Option<CodeDifference>,
 }
 
 impl CodeKeys {
@@ -37,11 +39,14 @@ impl CodeKeys {
         let mut keys = CodeKeys::default();
         for file in files {
             let [vulnerable, secure] =
-                [file.vulnerable, file.secure].map(|text| text.map(|text| normal_code(text, file.language)));
-            keys.code_hashes.extend([&vulnerable, &secure].into_iter().flatten().filter_map(|code| hash(code)));
+                [file.vulnerable, file.secure].map(|text| text.map(|text| NormalCode::of(text, file.language)));
+            keys.code_hashes.extend([&vulnerable, &secure].into_iter().flatten().filter_map(hash));
+            if let (Some(vulnerable), Some(secure)) = (&vulnerable, &secure) {
+                keys.difference = keys.difference.max(Some(vulnerable.difference(secure)));
+            }
             // A file that the fix adds is empty before it.
-            let signed = vulnerable.filter(|code| !is_blank(code)).or(secure);
-            keys.signatures.extend(signed.and_then(|code| Signature::of(&code)));
+            let signed = vulnerable.filter(|code| !code.is_blank()).or(secure);
+            keys.signatures.extend(signed.and_then(|code| Signature::of(code.bytes())));
         }
         keys.code_hashes.sort_unstable();
         keys.code_hashes.dedup();
@@ -52,15 +57,11 @@ impl CodeKeys {
 }
 
 /// The first 64 bits of BLAKE3; a million texts meet by chance once in 40 million datasets.
-fn hash(code: &[u8]) -> Option<i64> {
-    if is_blank(code) {
+fn hash(code: &NormalCode<'_>) -> Option<i64> {
+    if code.is_blank() {
         return None;
     }
-    blake3::hash(code).as_bytes().first_chunk().map(|first| i64::from_be_bytes(*first))
-}
-
-fn is_blank(code: &[u8]) -> bool {
-    code.trim_ascii().is_empty()
+    blake3::hash(code.bytes()).as_bytes().first_chunk().map(|first| i64::from_be_bytes(*first))
 }
 
 #[cfg(test)]
@@ -81,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_text_without_code_has_no_keys() {
-        assert_eq!(keys(Some(""), Some("/* gone */\n")), CodeKeys::default());
+        let expected = CodeKeys { difference: Some(CodeDifference::Comment), ..CodeKeys::default() };
+        assert_eq!(keys(Some(""), Some("/* gone */\n")), expected);
     }
 
     #[test]

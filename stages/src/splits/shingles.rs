@@ -12,30 +12,45 @@ pub const LEAST_TOKENS: usize = 50;
 
 /// Yields one hash for each run of `SHINGLE_TOKENS` tokens, in order, repeats included.
 ///
-/// A token is a word (letters, digits, `_`, everything beyond ASCII) or one other byte; white space is none.
+/// A token is a word (letters, digits, `_`, everything beyond ASCII) or one other byte; white space is none. A run's hash is the
+/// polynomial of its tokens' hashes, carried on from the run before it (Rabin and Karp), so that a token costs the same however long
+/// runs are.
 pub struct Shingles<'code> {
     code: &'code [u8],
-    /// Hashes of the newest tokens, the oldest first.
+    at: usize,
+    /// Hashes of the newest tokens, in turn.
     window: [u64; SHINGLE_TOKENS],
     tokens: usize,
+    polynomial: u64,
 }
+
+/// The polynomial's base, and the power with which a token leaves it.
+const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
+const LEAVING: u64 = BASE.wrapping_pow(SHINGLE_TOKENS as u32);
 
 impl<'code> Shingles<'code> {
     /// Starts at the first token of normal code.
     pub fn of(code: &'code [u8]) -> Self {
-        Shingles { code, window: [0; SHINGLE_TOKENS], tokens: 0 }
+        Shingles { code, at: 0, window: [0; SHINGLE_TOKENS], tokens: 0, polynomial: 0 }
     }
 
-    fn next_token(&mut self) -> Option<&'code [u8]> {
-        let code = self.code.trim_ascii_start();
-        let first = code.first()?;
-        let length = match is_word(*first) {
-            true => code.iter().position(|byte| !is_word(*byte)).unwrap_or(code.len()),
-            false => 1,
-        };
-        let (token, rest) = code.split_at(length);
-        self.code = rest;
-        Some(token)
+    /// Returns the next token's hash: FNV-1a, for tokens are short, and equal hashes of different tokens do no harm.
+    fn next_token(&mut self) -> Option<u64> {
+        loop {
+            let byte = *self.code.get(self.at)?;
+            self.at += 1;
+            if byte.is_ascii_whitespace() {
+                continue;
+            }
+            let mut hash = add_byte(0xcbf2_9ce4_8422_2325, byte);
+            if is_word(byte) {
+                while let Some(byte) = self.code.get(self.at).copied().filter(|byte| is_word(*byte)) {
+                    hash = add_byte(hash, byte);
+                    self.at += 1;
+                }
+            }
+            return Some(hash);
+        }
     }
 }
 
@@ -44,26 +59,34 @@ impl Iterator for Shingles<'_> {
 
     fn next(&mut self) -> Option<u64> {
         loop {
-            let token = self.next_token()?;
-            self.window.rotate_left(1);
-            if let Some(newest) = self.window.last_mut() {
-                *newest = hash(token);
-            }
+            let newest = self.next_token()?;
+            let oldest = std::mem::replace(&mut self.window[self.tokens % SHINGLE_TOKENS], newest);
+            self.polynomial =
+                self.polynomial.wrapping_mul(BASE).wrapping_add(newest).wrapping_sub(oldest.wrapping_mul(LEAVING));
             self.tokens += 1;
             if self.tokens >= SHINGLE_TOKENS {
-                return Some(self.window.iter().fold(0, |state, token| mix(state ^ token)));
+                return Some(mix(self.polynomial));
             }
         }
     }
 }
 
+const WORD_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_' || byte >= 0x80;
+        byte += 1;
+    }
+    table
+};
+
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    WORD_BYTES[byte as usize]
 }
 
-/// FNV-1a: tokens are short, and equal hashes of different tokens do no harm.
-fn hash(token: &[u8]) -> u64 {
-    token.iter().fold(0xcbf2_9ce4_8422_2325, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+fn add_byte(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
 }
 
 /// Spreads a number over all 64 bits; the last step of the generator SplitMix64.

@@ -150,7 +150,13 @@ impl Column {
 
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Column::Text(builder) => Arc::new(builder.finish()),
+            Column::Text(builder) => {
+                // The next batch is about as large; growing to its size step by step would copy it several times.
+                let (rows, bytes) = (builder.offsets_slice().len(), builder.values_slice().len());
+                let texts = builder.finish();
+                *builder = StringBuilder::with_capacity(rows, bytes);
+                Arc::new(texts)
+            }
             Column::Int(builder) => Arc::new(builder.finish()),
             Column::SmallInt(builder) => Arc::new(builder.finish()),
             Column::Float(builder) => Arc::new(builder.finish()),

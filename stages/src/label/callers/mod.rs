@@ -14,6 +14,6 @@ mod propagate;
 mod syntax;
 mod tree;
 
-pub use propagate::{Extent, Propagate, Propagation};
+pub use propagate::{Extent, Propagate, Propagation, possible_definitions};
 
 pub(super) use propagate::propagate;

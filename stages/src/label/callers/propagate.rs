@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::functions::{Function, Functions};
 use super::graph::CallGraph;
 use super::tree::{Parsed, parse};
+use crate::label::lines::NormalText;
 use crate::label::natural::Mark;
 use crate::label::version::{FileVersion, FileVersions};
 use crate::label::{LabelOptions, Sources, VersionLabels};
@@ -104,16 +105,21 @@ type Lines = (usize, (u32, u32));
 /// samples are one function.
 fn may_have_callers(files: &[FileVersions<'_>]) -> bool {
     let mut definitions = 0;
-    for file in files {
-        definitions += file.vulnerable.normal.definitions as usize;
-        for word in defining_words(file.language) {
-            definitions += file.vulnerable.text.matches(word).take(2).count();
-        }
-        if definitions > 1 {
-            return true;
-        }
-    }
-    false
+    files.iter().any(|file| {
+        let version = &file.vulnerable;
+        definitions += count_definitions(&version.text, version.normal.definitions, file.language);
+        definitions > 1
+    })
+}
+
+/// Returns how many functions a file may define; where a version may define two, mode `natural` parses its files.
+pub fn possible_definitions(text: &str, language: Language) -> usize {
+    count_definitions(text, NormalText::of(text, language).definitions, language)
+}
+
+fn count_definitions(text: &str, at_top_level: u32, language: Language) -> usize {
+    let words = defining_words(language).iter().map(|word| text.matches(word).take(2).count());
+    at_top_level as usize + words.sum::<usize>()
 }
 
 /// Words of which a file with a second function has one more, where functions are not all at the top level.
