@@ -44,7 +44,9 @@ pub async fn print_stream(mut rows: SendableRecordBatchStream, format: Format, o
                 let batch = batch?;
                 let wanted = batch.num_rows().min(TABLE_ROWS.saturating_sub(count));
                 count += batch.num_rows();
-                batches.push(batch.slice(0, wanted));
+                if wanted > 0 {
+                    batches.push(batch.slice(0, wanted));
+                }
             }
             if count > TABLE_ROWS {
                 eprintln!(

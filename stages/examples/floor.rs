@@ -83,8 +83,7 @@ fn read_all(kind: DatasetKind, root: &Path, files: &[PathBuf], sender: &SyncSend
 }
 
 fn read(reader: &dyn DatasetReader, path: String, file: &Path, sender: &SyncSender<Vec<Pair>>) -> Result<(), Failure> {
-    let granularities = vec![Granularity::Function, Granularity::Repository];
-    let context = FileContext { path, max_record_bytes: 64 << 20, granularities };
+    let context = FileContext { path, max_record_bytes: 64 << 20, granularities: Granularity::ALL.to_vec() };
     let mut stream = BufReader::with_capacity(1 << 20, File::open(file)?);
     let mut chunk = Vec::new();
     let mut is_open = true;

@@ -192,6 +192,21 @@ fn a_file_that_is_too_large_is_counted_and_marks_nothing() {
     assert_eq!((labels.propagation.steps, labels.propagation.unparsed_files), (0, 1));
 }
 
+#[test]
+fn a_broken_statement_of_thousands_of_signs_is_not_parsed() {
+    let signs = |count: usize| {
+        let code = format!(
+            "int get(int a)\n{{\n    return BAD(a);\n}}\n\nint f(void)\n{{\n    get({}1);\n}}\n",
+            "-+".repeat(count / 2)
+        );
+        let fixed = code.replace("BAD", "GOOD");
+        let labels = label_pair(&code, &fixed, Language::C, LabelMode::Natural, &LabelOptions::default()).unwrap();
+        (labels.propagation.steps, labels.propagation.unparsed_files)
+    };
+    assert_eq!(signs(1_000), (1, 0));
+    assert_eq!(signs(200_000), (0, 1));
+}
+
 /// A file of functions of which each calls some, and some are vulnerable.
 fn program(calls: &[Vec<usize>], vulnerable: impl Fn(usize) -> bool) -> String {
     let function = |(index, calls): (usize, &Vec<usize>)| {

@@ -87,10 +87,8 @@ fn writer_config(schema: SchemaRef, first: &RecordBatch) -> WriterConfig {
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
     let mut narrow = Vec::new();
-    let mut has_wide = false;
     for (field, column) in schema.fields().iter().zip(first.columns()) {
         let is_wide = is_wide(column);
-        has_wide |= is_wide;
         if is_list_of_integers(field.data_type()) {
             // Bytes and lines of steps, tokens: they grow from one to the next and hardly repeat.
             for path in leaf_paths(field.name(), field.data_type()) {
@@ -107,10 +105,6 @@ fn writer_config(schema: SchemaRef, first: &RecordBatch) -> WriterConfig {
         } else if is_ordered(field.data_type()) {
             narrow.push(quoted(field.name()));
         }
-    }
-    if has_wide {
-        // Sizes are looked at between groups of this many values, and a value may be a megabyte.
-        properties = properties.set_write_batch_size(64);
     }
     let (num_indexed_columns, _) = get_num_idx_cols_and_stats_columns(None, HashMap::new());
     WriterConfig::new(

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Layout version of the file; 1.
     pub version: u32,
-    /// Where tables and models go: a path (relative to the file) or an object-store URL.
+    /// Where tables and models go: a folder, relative to the file.
     pub warehouse: String,
     /// The raw datasets.
     #[serde(default)]

@@ -30,8 +30,11 @@ impl IngestStage {
     pub fn new(project: &Project, sources: BTreeMap<DatasetKind, Vec<Source>>) -> Self {
         let limits = &project.config.limits;
         let mut inputs = BTreeMap::new();
-        for kind in sources.keys() {
+        for (kind, sources) in &sources {
             inputs.insert(format!("reader {kind}"), reader_for(*kind).version().to_string());
+            for source in sources {
+                inputs.insert(format!("granularity of {}", source.url), format!("{:?}", source.granularities));
+            }
         }
         inputs.insert("[limits] max_record_bytes".to_owned(), limits.max_record_bytes.to_string());
         inputs.insert("[limits] slice_mib".to_owned(), limits.slice_mib.to_string());

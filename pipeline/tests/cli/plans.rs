@@ -10,16 +10,16 @@ fn an_empty_warehouse_needs_everything() {
     assert_snapshot!(project.transcript(&["plan"]), @"
     exit 0
     --- stdout
-    ──────────────────────────────────────────────────────────────────────────────────────────────────
+    ─────────────────────────────────────────────────────────────────────────────────────────────────────────
      stage               outlook    stale   slices   why
-    ══════════════════════════════════════════════════════════════════════════════════════════════════
+    ═════════════════════════════════════════════════════════════════════════════════════════════════════════
      ingest              will run       1        1   it never ran
      findings            fresh          0        0
      code_keys           may run        0        0   if ingest changes what it reads
      splits              will run       1        1   it never ran
      samples             may run        0        0   if ingest or splits changes what it reads
      baseline_verdicts   will run       1        1   it never ran
-     label_rejects       may run        0        0   if ingest or samples changes what it reads
+     label_rejects       may run        0        0   if ingest or code_keys or samples changes what it reads
      tokenizer           will run       1        1   it never ran
      train_shards        may run        0        0   if samples or tokenizer changes what it reads
      shard_rejects       may run        0        0   if samples or train_shards changes what it reads
@@ -27,7 +27,7 @@ fn an_empty_warehouse_needs_everything() {
      score               may run        0        0   if train_shards or train changes what it reads
      verdicts            may run        0        0   if samples or score changes what it reads
      metrics             will run       1        1   it never ran
-    ──────────────────────────────────────────────────────────────────────────────────────────────────
+    ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     --- stderr
     ");
 }
@@ -55,7 +55,7 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     splits,may run,0,1,if ingest or code_keys changes what it reads
     samples,may run,0,1,if ingest or splits changes what it reads
     baseline_verdicts,may run,0,1,if samples changes what it reads
-    label_rejects,may run,0,1,if ingest or samples changes what it reads
+    label_rejects,may run,0,1,if ingest or code_keys or samples changes what it reads
     tokenizer,may run,0,1,if samples changes what it reads
     train_shards,may run,0,1,if samples or tokenizer changes what it reads
     shard_rejects,may run,0,1,if samples or train_shards changes what it reads

@@ -15,7 +15,7 @@ use super::random_access::{RandomAccess, ReadAt};
 use super::reader::{Access, RawInput};
 use crate::error::{Result, StageError};
 
-/// Bytes read from the store at once.
+/// Bytes read from the store at once, at most.
 const READ_BUFFER: usize = 1 << 20;
 
 /// A reader that hashes every byte it hands out.
@@ -123,7 +123,9 @@ async fn open_raw(location: &Location, file: &SourceFile) -> Result<RawStream> {
         }
     };
     let hashed = Hashed { inner, hasher: blake3::Hasher::new() };
-    Ok(BufReader::with_capacity(READ_BUFFER, hashed))
+    // Datasets of small files have tens of thousands of them.
+    let buffer = usize::try_from(file.size).unwrap_or(READ_BUFFER).clamp(4 << 10, READ_BUFFER);
+    Ok(BufReader::with_capacity(buffer, hashed))
 }
 
 fn finish_hash(mut raw: RawStream) -> io::Result<String> {

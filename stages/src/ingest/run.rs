@@ -175,6 +175,13 @@ impl Accounted {
     }
 }
 
+/// A table's rows before their commit, and what its slices were made from.
+struct NewRows<'spec> {
+    spec: &'spec TableSpec,
+    parts: Vec<Part>,
+    slices: BTreeMap<String, Fingerprint>,
+}
+
 /// A pair whose provenance waits for the hash of its file. There is one for every pair of a file, so it is small.
 struct Pending {
     pair_id: u128,
@@ -291,22 +298,26 @@ impl Writing {
         let of_slices = |sums: BTreeMap<i32, RecordSum>| -> BTreeMap<String, Fingerprint> {
             sums.into_iter().map(|(slice, sum)| (key_of(slice), sum.fingerprint())).collect()
         };
-        let written = [
-            (self.pairs.finish().await?, of_slices(self.pair_sums)),
-            (self.provenance.finish().await?, of_slices(self.provenance_sums)),
-            (self.rejects.finish().await?, BTreeMap::from([(key_of(0), self.reject_sum.fingerprint())])),
-            (self.sources.finish().await?, BTreeMap::from([(key_of(0), fingerprint)])),
-        ];
+        let [pairs, provenance, rejects, sources] = specs;
+        let pairs = NewRows { spec: pairs, parts: self.pairs.finish().await?, slices: of_slices(self.pair_sums) };
+        let provenance = NewRows {
+            spec: provenance,
+            parts: self.provenance.finish().await?,
+            slices: of_slices(self.provenance_sums),
+        };
+        let reject_sum = BTreeMap::from([(key_of(0), self.reject_sum.fingerprint())]);
+        let rejects = NewRows { spec: rejects, parts: self.rejects.finish().await?, slices: reject_sum };
+        let complete = BTreeMap::from([(key_of(0), fingerprint)]);
+        let sources = NewRows { spec: sources, parts: self.sources.finish().await?, slices: complete };
         let prefix = prefix_of(self.dataset);
         // From here on the dataset counts as incomplete, until `sources` gets its fingerprint back as the last of the four.
-        let [.., sources_spec] = specs;
         let mut heads = heads.clone();
         if let Some(head) = heads.get(SOURCES) {
             let without = SliceChanges::find(Some(head), &BTreeMap::new(), &prefix, false).await?;
-            let head = without.commit(warehouse, sources_spec, Some(head), Vec::new(), note).await?;
+            let head = without.commit(warehouse, sources.spec, Some(head), Vec::new(), note).await?;
             heads.insert(SOURCES.to_owned(), head);
         }
-        let replace = async |(spec, (parts, slices)): (&TableSpec, (Vec<Part>, BTreeMap<String, Fingerprint>))| {
+        let replace = async |NewRows { spec, parts, slices }: NewRows<'_>| {
             let head = heads.get(&spec.name);
             let changes = SliceChanges::find(head, &slices, &prefix, rewrite).await?;
             let is_wanted = |part: &Part| {
@@ -318,14 +329,8 @@ impl Writing {
             }
             changes.commit(warehouse, spec, head, wanted, note).await
         };
-        let [pairs, provenance, rejects, sources] = specs;
-        let [pairs_parts, provenance_parts, rejects_parts, sources_parts] = written;
-        let (pairs, provenance, rejects) = futures::try_join!(
-            replace((pairs, pairs_parts)),
-            replace((provenance, provenance_parts)),
-            replace((rejects, rejects_parts)),
-        )?;
-        Ok(vec![pairs, provenance, rejects, replace((sources, sources_parts)).await?])
+        let (pairs, provenance, rejects) = futures::try_join!(replace(pairs), replace(provenance), replace(rejects))?;
+        Ok(vec![pairs, provenance, rejects, replace(sources).await?])
     }
 }
 

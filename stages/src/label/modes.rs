@@ -42,7 +42,7 @@ impl LabelMode {
     /// of a grammar (`tree-sitter-*`) included.
     pub fn rule_version(self) -> u32 {
         match self {
-            LabelMode::Natural => 2,
+            LabelMode::Natural => 3,
             LabelMode::Paper => 1,
             LabelMode::PaperCleaned => 2,
         }

@@ -90,7 +90,7 @@ async fn a_shipped_relation_can_be_replaced_by_one_with_other_columns() {
     let folder = given.path("sql/tables");
     std::fs::create_dir_all(&folder).unwrap();
     let shipped = secprm::relation::embedded_files().find(|(_, name, _)| *name == "code_keys").unwrap().2;
-    let text = shipped.replacen(" AS signatures, dataset", " AS signatures, 'mine' AS chosen_by, dataset", 1);
+    let text = shipped.replacen("    dataset, slice\n", "    'mine' AS chosen_by, dataset, slice\n", 1);
     assert_ne!(text, shipped);
     std::fs::write(folder.join("code_keys.sql"), text).unwrap();
     let outcome = given.run_selected(&["code_keys"]).await;

@@ -55,7 +55,7 @@ pub struct Propagation {
     pub steps: usize,
     /// How far marks spread.
     pub extent: Extent,
-    /// Files that were too large or took too much work to parse; their functions neither call nor are called.
+    /// Files that were too large or took too much work to parse, or would; their functions neither call nor are called.
     pub unparsed_files: usize,
 }
 
@@ -81,7 +81,8 @@ pub(in crate::label) fn propagate(
     }
     let mut all = Functions::default();
     for (index, file) in files.iter().enumerate() {
-        match parse(&file.vulnerable.text, file.language) {
+        let (text, code) = (&file.vulnerable.text, &file.vulnerable.normal.stream);
+        match parse(text, code, file.language) {
             Parsed::Tree(tree) => all.read(&tree, &file.vulnerable, index, file.language),
             Parsed::Nothing => {}
             Parsed::GaveUp => propagation.unparsed_files += 1,

@@ -36,6 +36,10 @@ const SMALL_BYTES: usize = 4 << 10;
 /// Address space for the stack of larger ones; memory is taken as it is used, which for ordinary code is next to nothing.
 const STACK_BYTES: usize = 256 << 20;
 
+/// Signs that may follow each other in the code without a comma, semicolon, brace or line that counts between them: in a
+/// broken statement of many more, one step of the parser's recovery takes the square of their number, and reports nothing.
+const MOST_SIGNS: usize = 2_000;
+
 /// Says how a file was parsed.
 pub(super) enum Parsed {
     /// There is a tree, perhaps with errors in it.
@@ -46,12 +50,12 @@ pub(super) enum Parsed {
     GaveUp,
 }
 
-/// Parses one file; a file that is not its language's becomes a tree with errors.
-pub(super) fn parse(text: &str, language: Language) -> Parsed {
+/// Parses one file, given its code without comments too; a file that is not its language's becomes a tree with errors.
+pub(super) fn parse(text: &str, code: &[u8], language: Language) -> Parsed {
     let Some(grammar) = grammar(language, text) else {
         return Parsed::Nothing;
     };
-    if text.len() > MOST_BYTES {
+    if text.len() > MOST_BYTES || longest_run_of_signs(code) > MOST_SIGNS {
         return Parsed::GaveUp;
     }
     if text.len() <= SMALL_BYTES {
@@ -63,6 +67,19 @@ pub(super) fn parse(text: &str, language: Language) -> Parsed {
         running.join().ok()?
     });
     tree.map_or(Parsed::GaveUp, Parsed::Tree)
+}
+
+fn longest_run_of_signs(code: &[u8]) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for byte in code {
+        match byte {
+            b',' | b';' | b'{' | b'}' | b'\n' => run = 0,
+            b')' | b']' | b'"' | b'\'' | b'_' => {}
+            _ => run += usize::from(byte.is_ascii_punctuation()),
+        }
+        longest = longest.max(run);
+    }
+    longest
 }
 
 fn parse_within_limits(text: &str, grammar: &tree_sitter::Language) -> Option<Tree> {
