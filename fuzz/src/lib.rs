@@ -1,7 +1,9 @@
 //! What every reader promises, whatever the bytes: `read` panics where a promise is broken, which is what the fuzzer looks for.
 
 use bytes::Bytes;
-use secprm_stages::ingest::{Access, DatasetKind, FileContext, Granularity, Located, RandomAccess, RawInput, Subset, reader_for};
+use secprm_stages::ingest::{
+    Access, DatasetKind, FileContext, Granularity, Located, RandomAccess, RawInput, Subset, reader_for,
+};
 
 /// Small, so that the fuzzer finds records that are too large.
 const MAX_RECORD_BYTES: usize = 64 << 10;

@@ -74,7 +74,9 @@ fn describe(spec: &TableSpec, base: Option<&Table>, mode: &CommitMode) -> Result
     match spec.compare(table)? {
         Difference::None => Ok(Vec::new()),
         Difference::Incompatible(problem) if keeps_rows => {
-            let problem = format!("{problem}; rebuild the table whole");
+            let problem = format!(
+                "{problem}, and other rows of the table stay; start a new warehouse if another version of secprm wrote this one"
+            );
             Err(StorageError::schema(&spec.name, problem))
         }
         Difference::Metadata | Difference::Incompatible(_) => Ok(vec![Action::Metadata(spec.metadata(base)?)]),
