@@ -12,8 +12,9 @@ pub(crate) type PartitionValues = Vec<String>;
 
 /// Splits a batch by the values of the named columns, which the pieces no longer hold.
 ///
-/// Rows keep their order within a piece; pieces come in the order of their values. Nothing is copied
-/// where the rows of each piece lie together, as they do for one slice at a time.
+/// Rows keep their order within a piece; pieces come in the order of their values. A batch of one
+/// partition is its own piece. Pieces of several are copied, so that one that waits for more rows of
+/// its partition does not keep all the others alive.
 ///
 /// # Errors
 /// A message that names the column which is null or empty somewhere: Delta keeps an empty text and
@@ -46,17 +47,15 @@ pub(crate) fn split_by_partition(
         let values = keys.iter().map(|key| key.as_string::<i32>().value(range.start).to_owned()).collect();
         ranges.entry(values).or_default().push(range);
     }
+    let is_one = ranges.len() == 1;
     ranges
         .into_iter()
         .map(|(values, ranges)| {
-            let piece = match ranges.as_slice() {
-                [range] => body.slice(range.start, range.len()),
-                _ => {
-                    let rows = ranges.into_iter().flatten().map(|row| row as u64);
-                    take_record_batch(&body, &UInt64Array::from_iter_values(rows)).map_err(failed)?
-                }
-            };
-            Ok((values, piece))
+            if is_one {
+                return Ok((values, body.clone()));
+            }
+            let rows = ranges.into_iter().flatten().map(|row| row as u64);
+            Ok((values, take_record_batch(&body, &UInt64Array::from_iter_values(rows)).map_err(failed)?))
         })
         .collect()
 }

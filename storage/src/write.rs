@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::Add;
 use futures::future::try_join_all;
@@ -11,6 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
+use crate::batches::batch_bytes;
 use crate::cause::Cause;
 use crate::encode::Encoder;
 use crate::error::{Result, StorageError};
@@ -19,9 +21,16 @@ use crate::split::{PartitionValues, partition_folder, split_by_partition};
 use crate::types::conform;
 use crate::warehouse::{Warehouse, below};
 
-/// Partitions that are written at a time. Each may hold a row group of 64 MB, so that rows which
-/// arrive in many interleaved partitions give more files rather than more memory.
+/// Partitions that are written at a time. Each may hold a row group of 64 MB.
 const OPEN_PARTITIONS: usize = 8;
+/// Rows of a partition wait for each other until they are so many bytes, since encoding a few rows
+/// costs as much as encoding many.
+const READY_BYTES: usize = 1 << 20;
+/// Rows of all partitions that may wait. Those of 10 GB arrive in 256 slices, one after the other in
+/// no order; past this size the partition with the most of them gets a file, and closes another's.
+const WAITING_BYTES: usize = 192 << 20;
+/// A partition that got no rows from so many batches has had its last, as a rule.
+const IDLE_BATCHES: u64 = 64;
 
 /// One Parquet file that a commit can make part of a table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,7 +64,8 @@ impl Part {
 /// Writes the parts of one table: rows are cast to its schema, split by partition, and encoded by
 /// one task per partition.
 ///
-/// Memory is bounded by the open row groups, whatever the number of rows. A writer that is dropped
+/// Memory is bounded by the open row groups and the rows that wait for more of their partition,
+/// whatever the number of rows. A writer that is dropped
 /// leaves files behind which belong to no table; they do no harm and are cleaned later.
 #[derive(Debug)]
 pub struct PartWriter {
@@ -66,7 +76,9 @@ pub struct PartWriter {
     file_schema: SchemaRef,
     partition_columns: Vec<String>,
     open: BTreeMap<PartitionValues, OpenPartition>,
-    /// Counts writes, to find the partition that has waited longest for rows.
+    waiting: BTreeMap<PartitionValues, Waiting>,
+    waiting_bytes: usize,
+    /// Counts batches, to find the partition that has got no rows for longest.
     clock: u64,
     parts: Vec<Part>,
 }
@@ -75,6 +87,13 @@ pub struct PartWriter {
 struct OpenPartition {
     encoder: Encoder,
     last_write: u64,
+}
+
+/// Rows of a partition on their way to its encoder.
+#[derive(Debug, Default)]
+struct Waiting {
+    pieces: Vec<RecordBatch>,
+    bytes: usize,
 }
 
 impl Warehouse {
@@ -94,6 +113,8 @@ impl Warehouse {
             file_schema: Arc::new(Schema::new(kept)),
             partition_columns: spec.partition_columns.clone(),
             open: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
             clock: 0,
             parts: Vec::new(),
         })
@@ -125,29 +146,57 @@ impl PartWriter {
         let batch = conform(&self.table, &self.schema, batch)?;
         let pieces = split_by_partition(&batch, &self.partition_columns)
             .map_err(|problem| StorageError::schema(&self.table, problem))?;
+        self.clock += 1;
         for (values, piece) in pieces {
-            self.write_piece(values, piece).await?;
+            let bytes = batch_bytes(&piece);
+            let waiting = self.waiting.entry(values.clone()).or_default();
+            waiting.pieces.push(piece);
+            waiting.bytes += bytes;
+            self.waiting_bytes += bytes;
+            if let Some(open) = self.open.get_mut(&values) {
+                open.last_write = self.clock;
+            }
+            if waiting.bytes >= READY_BYTES && self.has_place(&values) {
+                self.write_waiting(&values).await?;
+            }
+        }
+        while self.waiting_bytes > WAITING_BYTES {
+            let most = self.waiting.iter().max_by_key(|(_, waiting)| waiting.bytes);
+            let Some(values) = most.map(|(values, _)| values.clone()) else { break };
+            self.write_waiting(&values).await?;
         }
         Ok(())
     }
 
-    async fn write_piece(&mut self, values: PartitionValues, piece: RecordBatch) -> Result<()> {
-        self.clock += 1;
-        if !self.open.contains_key(&values) && self.open.len() >= OPEN_PARTITIONS {
+    /// Whether a partition is open, or can be without closing one that still gets rows.
+    fn has_place(&self, values: &PartitionValues) -> bool {
+        let is_idle = |open: &OpenPartition| self.clock - open.last_write > IDLE_BATCHES;
+        self.open.len() < OPEN_PARTITIONS || self.open.contains_key(values) || self.open.values().any(is_idle)
+    }
+
+    /// Hands the rows of a partition that wait to its encoder.
+    async fn write_waiting(&mut self, values: &PartitionValues) -> Result<()> {
+        let Some(Waiting { pieces, bytes }) = self.waiting.remove(values) else { return Ok(()) };
+        self.waiting_bytes -= bytes;
+        if !self.open.contains_key(values) && self.open.len() >= OPEN_PARTITIONS {
             let idle = self.open.iter().min_by_key(|(_, open)| open.last_write);
             if let Some(idle) = idle.map(|(values, _)| values.clone()) {
                 self.close(&idle).await?;
             }
         }
         let open = self.open.entry(values.clone()).or_insert_with(|| {
-            let folder = Path::from(partition_folder(&self.partition_columns, &values));
+            let folder = Path::from(partition_folder(&self.partition_columns, values));
             let encoder = Encoder::start(below(&self.store, &folder), Arc::clone(&self.file_schema));
-            OpenPartition { encoder, last_write: 0 }
+            OpenPartition { encoder, last_write: self.clock }
         });
-        open.last_write = self.clock;
-        if !open.encoder.write(piece).await {
+        let rows = match pieces.as_slice() {
+            [piece] => Ok(piece.clone()),
+            _ => concat_batches(&self.file_schema, &pieces),
+        };
+        let rows = rows.map_err(|error| StorageError::schema(&self.table, error.to_string()))?;
+        if !open.encoder.write(rows).await {
             // Only a failed encoder stops listening; closing it tells why.
-            self.close(&values).await?;
+            self.close(values).await?;
             return Err(self.failed(Cause::new(crate::ErrorKind::Internal, "an encoder stopped")));
         }
         Ok(())
@@ -184,6 +233,12 @@ impl PartWriter {
     /// # Errors
     /// [`StorageError::Delta`] if a file could not be written; the parts are lost then.
     pub async fn finish(mut self) -> Result<Vec<Part>> {
+        // Those that are open first: they need no other's place.
+        let is_open = |values: &PartitionValues| self.open.contains_key(values);
+        let (open, closed): (Vec<_>, Vec<_>) = self.waiting.keys().cloned().partition(is_open);
+        for values in open.iter().chain(&closed) {
+            self.write_waiting(values).await?;
+        }
         let open = std::mem::take(&mut self.open).into_iter();
         let closing = open.map(async |(values, open)| open.encoder.finish().await.map(|adds| (values, adds)));
         for (values, adds) in try_join_all(closing).await.map_err(|cause| self.failed(cause))? {

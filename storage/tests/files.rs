@@ -91,6 +91,7 @@ async fn many_rows_in_many_interleaved_partitions_all_arrive() {
         }
         let parts = writer.finish().await.unwrap();
         assert_eq!(parts.iter().map(|part| part.rows()).sum::<u64>(), 3000);
+        assert_eq!(parts.len(), 20, "rows of a partition wait for each other rather than get a file each");
         let numbers: Vec<i32> = (0..20).collect();
         let all: Vec<_> = numbers.iter().map(|number| ("sven", *number, Some(1))).collect();
         let table = warehouse.commit(&spec(), None, parts, &slices(&all), &common::note()).await.unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use secprm_stages::ingest::PAIRS;
 use secprm_stages::splits::{SPLIT_GROUPS, SPLITS, SplitOptions, place, read_pairs, split_tables, write_splits};
 use secprm_storage::Table;
 
@@ -82,7 +83,8 @@ impl Stage for SplitsStage {
         heads.retain(|name, _| self.declaration.reads.contains(name) || self.declaration.writes.contains(name));
         let session = world.sessions.open(&heads, Rows::All)?;
         let mut batches = session.sql(&self.query(work.is_full_refresh)).await?.execute_stream().await?;
-        let mut pairs = Vec::new();
+        let rows = heads.get(PAIRS).map_or(0, Table::rows);
+        let mut pairs = Vec::with_capacity(usize::try_from(rows).unwrap_or_default());
         while let Some(batch) = batches.next().await {
             read_pairs(&batch?, &mut pairs)?;
         }
