@@ -47,6 +47,18 @@ pub enum Rows<'keys> {
     Slices(&'keys BTreeSet<String>),
 }
 
+/// How a session cuts its work.
+#[derive(Clone, Copy)]
+struct Grain {
+    batch_rows: usize,
+    /// Partitions keep what they are given at the start, so a stage has more of them than threads: the thread that is done first then finds
+    /// another to go on with.
+    partitions_per_thread: usize,
+}
+
+const STAGES: Grain = Grain { batch_rows: BATCH_ROWS_OF_CODE, partitions_per_thread: 4 };
+const QUERIES: Grain = Grain { batch_rows: BATCH_ROWS, partitions_per_thread: 1 };
+
 impl Sessions {
     /// Prepares sessions that share one memory limit and spill to the system's folder for temporary files.
     pub fn new(library: Arc<Library>, memory_bytes: usize, threads: usize) -> Result<Sessions> {
@@ -75,12 +87,12 @@ impl Sessions {
     ///
     /// A relation that cannot be planned over these versions fails the queries that name it, and no other.
     pub fn open(&self, tables: &BTreeMap<String, Table>, rows: Rows<'_>) -> Result<SessionContext> {
-        Ok(self.open_with_schema(tables, rows, BATCH_ROWS_OF_CODE)?.0)
+        Ok(self.open_with_schema(tables, rows, STAGES)?.0)
     }
 
     /// Makes a session for people: as [`Sessions::open`], and lists of tables leave out what cannot be planned.
     pub async fn open_for_queries(&self, tables: &BTreeMap<String, Table>) -> Result<SessionContext> {
-        let (context, schema) = self.open_with_schema(tables, Rows::All, BATCH_ROWS)?;
+        let (context, schema) = self.open_with_schema(tables, Rows::All, QUERIES)?;
         schema.hide_broken().await;
         Ok(context)
     }
@@ -91,7 +103,7 @@ impl Sessions {
     /// # Errors
     /// Of kind usage: the relation's file, and what the planner says.
     pub async fn verify(&self) -> Result<()> {
-        let (context, schema) = self.open_with_schema(&BTreeMap::new(), Rows::All, BATCH_ROWS)?;
+        let (context, schema) = self.open_with_schema(&BTreeMap::new(), Rows::All, QUERIES)?;
         let tables_and_views = [RelationKind::Table, RelationKind::View].map(|kind| self.library.of_kind(kind));
         for relation in tables_and_views.into_iter().flatten() {
             schema.table(&relation.name).await.map_err(|error| Error::usage(in_plain_words(&error)))?;
@@ -107,9 +119,10 @@ impl Sessions {
         &self,
         tables: &BTreeMap<String, Table>,
         rows: Rows<'_>,
-        batch_rows: usize,
+        grain: Grain,
     ) -> Result<(SessionContext, Arc<LazySchema>)> {
-        let state = session_state_builder(self.memory_bytes, self.threads, batch_rows, None)?
+        let partitions = self.threads * grain.partitions_per_thread;
+        let state = session_state_builder(self.memory_bytes, partitions, grain.batch_rows, None)?
             .with_runtime_env(self.runtime.clone())
             .build();
         let context = SessionContext::new_with_state(state);
