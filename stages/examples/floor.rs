@@ -20,8 +20,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use secprm_stages::ingest::{DatasetKind, DatasetReader, FileContext, Granularity, Pair, RawInput, reader_for};
-use secprm_stages::label::{Popularity, align, possible_definitions};
-use secprm_stages::language::Language;
+use secprm_stages::label::{Popularity, align, grammar, possible_definitions};
 use tree_sitter::Parser;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -174,29 +173,11 @@ fn parse(pair: &Pair) {
     }
     for (text, language) in files {
         let mut parser = Parser::new();
-        let known = grammar(language).is_some_and(|grammar| parser.set_language(&grammar).is_ok());
+        let known = grammar(language, text).is_some_and(|grammar| parser.set_language(&grammar).is_ok());
         if known && text.len() <= 512 << 10 {
             std::hint::black_box(parser.parse(text, None));
         }
     }
-}
-
-fn grammar(language: Language) -> Option<tree_sitter::Language> {
-    let grammar = match language {
-        Language::C => tree_sitter_c::LANGUAGE,
-        Language::Cpp => tree_sitter_cpp::LANGUAGE,
-        Language::Python => tree_sitter_python::LANGUAGE,
-        Language::Go => tree_sitter_go::LANGUAGE,
-        Language::Java => tree_sitter_java::LANGUAGE,
-        Language::Kotlin => tree_sitter_kotlin_ng::LANGUAGE,
-        Language::Scala => tree_sitter_scala::LANGUAGE,
-        Language::Rust => tree_sitter_rust::LANGUAGE,
-        Language::JavaScript => tree_sitter_javascript::LANGUAGE,
-        Language::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
-        Language::Php => tree_sitter_php::LANGUAGE_PHP_ONLY,
-        Language::Text => return None,
-    };
-    Some(grammar.into())
 }
 
 /// Eight bytes at a time; a slow hash would make the floor higher than it is.

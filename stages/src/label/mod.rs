@@ -36,7 +36,7 @@ mod unpaired;
 mod version;
 
 pub use align::{AlignmentKind, Block, Popularity, align, matching_blocks};
-pub use callers::{Extent, Propagate, Propagation, possible_definitions};
+pub use callers::{Extent, Propagate, Propagation, grammar, possible_definitions};
 pub use defects::Defects;
 pub use difference::{CodeDifference, DIFFERENCE_VERSION, code_difference};
 pub use files::{FileEnds, Finding};

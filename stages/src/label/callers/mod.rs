@@ -15,5 +15,6 @@ mod syntax;
 mod tree;
 
 pub use propagate::{Extent, Propagate, Propagation, possible_definitions};
+pub use syntax::grammar;
 
 pub(super) use propagate::propagate;

@@ -5,7 +5,7 @@ use tree_sitter::Node;
 use crate::language::Language;
 
 /// Returns the grammar of a language, if it has one; PHP without an opening tag is code from its first byte.
-pub(super) fn grammar(language: Language, text: &str) -> Option<tree_sitter::Language> {
+pub fn grammar(language: Language, text: &str) -> Option<tree_sitter::Language> {
     let grammar = match language {
         Language::C => tree_sitter_c::LANGUAGE,
         Language::Cpp => tree_sitter_cpp::LANGUAGE,
