@@ -65,8 +65,8 @@ impl Part {
 /// one task per partition.
 ///
 /// Memory is bounded by the open row groups and the rows that wait for more of their partition,
-/// whatever the number of rows. A writer that is dropped
-/// leaves files behind which belong to no table; they do no harm and are cleaned later.
+/// whatever the number of rows. A writer that is dropped leaves files behind which belong to no table;
+/// they do no harm and are cleaned later.
 #[derive(Debug)]
 pub struct PartWriter {
     table: String,
