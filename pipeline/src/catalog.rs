@@ -1,13 +1,14 @@
 //! Tables and views as one SQL session sees them.
 //!
 //! Schema `base` holds every physical table; the default schema `public` holds the same tables and the views, a view hiding the table
-//! of its name. A table that was never written is there without rows, so that every query can be planned on an empty warehouse.
+//! of its name. A table that was never written is there without rows, so that every query can be planned on an empty warehouse. Where two
+//! releases are compared, schema `previous` holds the tables of the earlier one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::SessionContext;
@@ -18,7 +19,7 @@ use secprm_storage::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Table, session_state_builde
 use crate::config::nearest;
 use crate::error::{Error, Result, in_plain_words};
 use crate::lazy_schema::{Content, LazySchema};
-use crate::relation::{BASE_SCHEMA, Library, RelationKind};
+use crate::relation::{BASE_SCHEMA, Library, PREVIOUS_SCHEMA, RelationKind};
 use crate::schemas::rust_tables;
 
 /// The catalog's name in queries that spell it out.
@@ -90,6 +91,18 @@ impl Sessions {
         Ok(self.open_with_schema(tables, rows, STAGES)?.0)
     }
 
+    /// Makes a session over some tables and, in schema `previous`, those of an earlier release.
+    pub fn open_beside(
+        &self,
+        tables: &BTreeMap<String, Table>,
+        previous: &BTreeMap<String, Table>,
+    ) -> Result<SessionContext> {
+        let (context, _) = self.open_with_schema(tables, Rows::All, STAGES)?;
+        let content = self.content(&context, previous, Rows::All)?;
+        catalog_of(&context)?.register_schema(PREVIOUS_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
+        Ok(context)
+    }
+
     /// Makes a session for people: as [`Sessions::open`], and lists of tables leave out what cannot be planned.
     pub async fn open_for_queries(&self, tables: &BTreeMap<String, Table>) -> Result<SessionContext> {
         let (context, schema) = self.open_with_schema(tables, Rows::All, QUERIES)?;
@@ -103,11 +116,12 @@ impl Sessions {
     /// # Errors
     /// Of kind usage: the relation's file, and what the planner says.
     pub async fn verify(&self) -> Result<()> {
-        let (context, schema) = self.open_with_schema(&BTreeMap::new(), Rows::All, QUERIES)?;
+        let (_context, schema) = self.open_with_schema(&BTreeMap::new(), Rows::All, QUERIES)?;
         let tables_and_views = [RelationKind::Table, RelationKind::View].map(|kind| self.library.of_kind(kind));
         for relation in tables_and_views.into_iter().flatten() {
             schema.table(&relation.name).await.map_err(|error| Error::usage(in_plain_words(&error)))?;
         }
+        let context = self.open_beside(&BTreeMap::new(), &BTreeMap::new())?;
         for check in self.library.of_kind(RelationKind::Check) {
             let planned = context.sql(&check.sql()).await;
             planned.map_err(|error| Error::usage(in_plain_words(&error)).context(check.path()))?;
@@ -127,28 +141,41 @@ impl Sessions {
             .build();
         let context = SessionContext::new_with_state(state);
         register(&context, &self.registry);
+        let content = self.content(&context, tables, rows)?;
+        let public = Arc::new(LazySchema::of_tables_and_views(content.clone()));
+        let catalog = catalog_of(&context)?;
+        catalog.register_schema(BASE_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
+        catalog.register_schema(PUBLIC_SCHEMA, public.clone())?;
+        Ok((context, public))
+    }
+
+    fn content(
+        &self,
+        context: &SessionContext,
+        tables: &BTreeMap<String, Table>,
+        rows: Rows<'_>,
+    ) -> Result<Arc<Content>> {
         let mut providers: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
         for (name, table) in tables {
             let provider = match rows {
-                Rows::Slices(keys) if is_sliced(table) => filtered(&context, table, keys)?,
+                Rows::Slices(keys) if is_sliced(table) => filtered(context, table, keys)?,
                 _ => table.provider()?,
             };
             providers.insert(name.clone(), provider);
         }
         let session = context.state_weak_ref();
-        let content = Arc::new(Content {
+        Ok(Arc::new(Content {
             tables: providers,
             declared: self.declared.clone(),
             library: self.library.clone(),
             state: Box::new(move || session.upgrade().map(|state| state.read().clone())),
             planned: Mutex::default(),
-        });
-        let public = Arc::new(LazySchema::of_tables_and_views(content.clone()));
-        let catalog = context.catalog(CATALOG).ok_or_else(|| Error::bug("the session has no catalog"))?;
-        catalog.register_schema(BASE_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
-        catalog.register_schema(PUBLIC_SCHEMA, public.clone())?;
-        Ok((context, public))
+        }))
     }
+}
+
+fn catalog_of(context: &SessionContext) -> Result<Arc<dyn CatalogProvider>> {
+    context.catalog(CATALOG).ok_or_else(|| Error::bug("the session has no catalog"))
 }
 
 /// Makes the error that a session has no table or view of a name, with the nearest one it has.

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use futures::StreamExt;
 use secprm_storage::Table;
 
-use crate::catalog::{Rows, Sessions};
+use crate::catalog::Sessions;
 use crate::config::{ChecksConfig, Severity, nearest};
 use crate::error::{Error, Result, in_plain_words};
 use crate::history::CheckResult;
@@ -15,18 +15,19 @@ use crate::relation::{Library, RelationKind};
 /// Rows of a check that are kept as examples.
 const KEPT_ROWS: usize = 1000;
 
-/// Runs all checks over the given versions of tables.
+/// Runs all checks over the given versions of tables; `previous` are those of the release before, none if there is none.
 ///
 /// # Errors
 /// Of kind usage: a severity for a check that does not exist, a check that cannot be planned.
 pub async fn run_checks(
     sessions: &Sessions,
     tables: &BTreeMap<String, Table>,
+    previous: &BTreeMap<String, Table>,
     config: &ChecksConfig,
 ) -> Result<Vec<CheckResult>> {
     let library = sessions.library().clone();
     verify_severities(&library, config)?;
-    let session = sessions.open(tables, Rows::All)?;
+    let session = sessions.open_beside(tables, previous)?;
     let mut results = Vec::new();
     for check in library.of_kind(RelationKind::Check) {
         let severity = config.severity.get(&check.name).copied().unwrap_or(check.header.severity);

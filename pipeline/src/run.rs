@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::history::{CheckResult, HISTORY, History, RunRecord, StageRun};
 use crate::output::counted;
 use crate::plan::waits_for_selection;
-use crate::release::{find_release, open_heads};
+use crate::release::{find_release, open_heads, open_release};
 use crate::stage::{Stage, World};
 
 /// What a run is asked to do.
@@ -125,7 +125,9 @@ async fn execute_and_publish(
         // Tables that do not belong together would fail checks for no fault of their own.
         return Ok(());
     }
-    outcome.checks = run_checks(&world.sessions, &world.heads(), &world.project.config.checks).await?;
+    let current = find_release(&world.warehouse, &world.sessions, None).await?;
+    let previous = open_release(&world.warehouse, current.as_ref()).await?;
+    outcome.checks = run_checks(&world.sessions, &world.heads(), &previous, &world.project.config.checks).await?;
     history.checks(&outcome.checks).await?;
     let failed: Vec<&CheckResult> = outcome.checks.iter().filter(|check| check.is_error && check.rows > 0).collect();
     if !failed.is_empty() {
@@ -137,7 +139,6 @@ async fn execute_and_publish(
         )
         .hint("`secprm sql -c 'SELECT * FROM check_rows'` shows the rows"));
     }
-    let current = find_release(&world.warehouse, &world.sessions, None).await?;
     outcome.release_id = current.as_ref().map(|release| release.id);
     let versions: BTreeMap<String, u64> = tables.iter().map(|(name, table)| (name.clone(), table.version())).collect();
     let is_new = current.as_ref().is_none_or(|release| release.versions != versions);

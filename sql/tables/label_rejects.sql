@@ -27,11 +27,15 @@ FROM (SELECT *, unnest($label_modes) AS label_mode FROM base.pairs) AS p
 LEFT JOIN code_keys AS k ON k.pair_id = p.pair_id AND k.dataset = p.dataset AND k.slice = p.slice
 LEFT ANTI JOIN samples AS s ON p.pair_id = s.pair_id AND p.label_mode = s.label_mode
 UNION ALL
--- A fix that removes all code leaves a fixed version without a step.
+-- A version without text has no step: a fix that removes all code, or in the published modes one that adds it.
 SELECT
-    p.pair_id, v.label_mode, 'empty_version' AS reason, 'the fixed version is empty; the vulnerable one is a sample' AS detail,
+    p.pair_id, s.label_mode, 'empty_version' AS reason,
+    CASE s.role
+        WHEN 'vulnerable' THEN 'the fixed version is empty; the vulnerable one is a sample'
+        ELSE 'the vulnerable version is empty; the fixed one is a sample'
+    END AS detail,
     p.dataset, p.slice
 FROM base.pairs AS p
-INNER JOIN samples AS v ON p.pair_id = v.pair_id AND v.role = 'vulnerable'
-LEFT ANTI JOIN samples AS f ON p.pair_id = f.pair_id AND v.label_mode = f.label_mode AND f.role = 'fixed'
-WHERE p.secure_code IS NOT NULL
+INNER JOIN samples AS s ON p.pair_id = s.pair_id
+LEFT ANTI JOIN samples AS o ON p.pair_id = o.pair_id AND s.label_mode = o.label_mode AND s.role <> o.role
+WHERE p.vulnerable_code IS NOT NULL AND p.secure_code IS NOT NULL

@@ -16,6 +16,7 @@
 --! step_start_line = "First line of each step, from 1; lines count on from file to file, and each file begins a line of its own"
 --! step_end_line = "Last line of each step"
 --! step_file = "Index of the file each step lies in (pairs.files); 0 where a sample is one text"
+--! evidence = "Why steps of a pair's vulnerable version are labelled 0, one entry a reason, by step (view label_evidence)"
 --! n_chars = "Length in code points: in `natural` of the text, in the `paper` modes of the steps joined by the separator (table 11)"
 --! n_steps = "Number of steps"
 --! vulnerable = "Whether any step is labelled 0: the sample's own label"
@@ -41,6 +42,7 @@ SELECT
     s['step_start_line'] AS step_start_line,
     s['step_end_line'] AS step_end_line,
     s['step_file'] AS step_file,
+    s['evidence'] AS evidence,
     s['n_chars'] AS n_chars,
     s['n_steps'] AS n_steps,
     s['vulnerable'] AS vulnerable,

@@ -1,7 +1,7 @@
---! description = "A group, commit, CVE or code that stands in more than one split"
+--! description = "A group, commit, CVE, code or project that stands in more than one split"
 --! [columns]
---! kind = "group, commit, cve or code"
---! value = "The group_id; the commit (with its project before it where it is no full hash); the CVE; the hash of the code"
+--! kind = "group, commit, cve, code or project"
+--! value = "The group_id; the commit (with its project before it where it is no full hash); the CVE; the hash of the code; the project"
 --! split_by = "The rule that the splits were made by: group, upstream or project"
 --! train = "Pairs in train that have it"
 --! validation = "Pairs in validation that have it"
@@ -30,6 +30,11 @@ told AS (
     FROM placed
     INNER JOIN base.pairs AS p ON placed.pair_id = p.pair_id
     WHERE upper(p.cve) LIKE 'CVE-%'
+    UNION ALL
+    SELECT 'project' AS kind, p.project AS value, split_by, split
+    FROM placed
+    INNER JOIN base.pairs AS p ON placed.pair_id = p.pair_id
+    WHERE p.project IS NOT NULL
     UNION ALL
     SELECT 'code' AS kind, CAST(k.code_hash AS VARCHAR) AS value, split_by, split
     FROM placed

@@ -93,7 +93,7 @@ fn given_lines_add_to_the_differences_and_mark_only_code() {
     let code = "a();\n\n// about b\nb();\n\nc();\n\nd();\n";
     let files =
         [file(Language::C, code, &code.replace("c()", "cc()")), file(Language::C, "e();\n\nf();\n", "e();\n\nf();\n")];
-    let finding = |file, start_line, end_line| Finding { file, start_line, end_line };
+    let finding = |file, start_line, end_line| Finding { file, start_line, end_line, rule: None };
     let sources = |experts: &[u32], findings: &[Finding], options: &LabelOptions| -> Vec<String> {
         summary(&files, experts, findings, options)
             .iter()

@@ -311,6 +311,7 @@ proptest! {
                     prop_assert!(version.steps.iter().all(|step| version.text.get(step.bytes.clone()).is_some()));
                 }
                 prop_assert_eq!(labels.fixed.vulnerable_steps(), 0);
+                assert_evidence_explains_every_zero_and_nothing_else(&labels, mode);
                 prop_assert!(labels.fixed.sources.iter().all(|sources| *sources == Sources::FIXED));
                 if mode == LabelMode::Natural {
                     prop_assert_eq!(difference, CodeDifference::Code);
@@ -331,6 +332,28 @@ proptest! {
             Err(NoSample::EmptyVersion) => prop_assert!(mode == LabelMode::Natural),
         }
     }
+}
+
+/// The ledger: the steps that have a reason are those labelled 0, and the reasons' sources are the label's.
+fn assert_evidence_explains_every_zero_and_nothing_else(
+    labels: &secprm_stages::label::PairLabels<'_>,
+    mode: LabelMode,
+) {
+    assert!(labels.fixed.evidence.is_empty());
+    let version = &labels.vulnerable;
+    assert!(version.evidence.is_sorted());
+    let last_line = version.text.lines().count() as u32 + 1;
+    for (index, label) in version.labels.iter().enumerate() {
+        let reasons = || version.evidence.iter().filter(|one| one.step == index).map(|one| &one.reason);
+        let sources = reasons().fold(Sources::NONE, |all, reason| all.with(reason.source));
+        match label {
+            Label::Vulnerable if mode == LabelMode::PaperCleaned => assert!(!sources.is_empty()),
+            Label::Vulnerable => assert_eq!(sources, version.sources[index]),
+            Label::Secure => assert!(sources.is_empty()),
+        }
+        assert!(reasons().all(|reason| (1..=last_line).contains(&reason.lines.0)));
+    }
+    assert!(version.evidence.iter().all(|one| one.step < version.labels.len()));
 }
 
 /// Rule 7, read directly: supervision is withheld exactly where text and prefix are equal and labels are not.

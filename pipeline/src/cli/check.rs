@@ -26,7 +26,12 @@ pub async fn check(opened: Opened, args: &CheckArgs) -> Result<()> {
         eprintln!("note: nothing is published yet; `secprm run` checks what it is about to publish");
     }
     let tables = open_release(&opened.warehouse, release.as_ref()).await?;
-    let results = run_checks(&opened.sessions, &tables, &opened.project.config.checks).await?;
+    let before = match release.as_ref().map(|release| release.id - 1).filter(|id| *id > 0) {
+        Some(id) => find_release(&opened.warehouse, &opened.sessions, Some(id)).await?,
+        None => None,
+    };
+    let previous = open_release(&opened.warehouse, before.as_ref()).await?;
+    let results = run_checks(&opened.sessions, &tables, &previous, &opened.project.config.checks).await?;
     let batch = checks_batch(&results)?;
     print_batches(batch.schema(), vec![batch], args.data.format, &mut stdout().lock()).await?;
     for result in results.iter().filter(|result| result.rows > 0 && args.data.format == Format::Table) {

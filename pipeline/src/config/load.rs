@@ -136,6 +136,7 @@ fn validate(config: &Config) -> Result<()> {
             "it is above 0 and at most 1; 0.05 when not given",
         );
     }
+    config.checks.limits.validate()?;
     config.train.settings()?;
     if !(config.score.tau > 0.0 && config.score.tau.is_finite()) {
         return complaint(

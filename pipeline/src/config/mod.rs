@@ -1,15 +1,15 @@
 //! `secprm.toml`: what is read, how it is labelled, trained and scored, and where everything goes.
 
+mod checks;
 mod load;
 mod nearest;
 mod parameters;
 mod train;
 
+pub use checks::{CheckLimits, ChecksConfig, Severity};
 pub use load::{DEFAULT_FILE, Project};
 pub use nearest::nearest;
 pub use train::{ModelConfig, TrainSection, When};
-
-use std::collections::BTreeMap;
 
 use secprm_model::{Aggregation, Tie};
 use secprm_stages::findings::Level;
@@ -50,7 +50,7 @@ pub struct Config {
     /// How step rewards become verdicts.
     #[serde(default)]
     pub score: ScoreConfig,
-    /// Severities of the data checks.
+    /// Severities and limits of the data checks.
     #[serde(default)]
     pub checks: ChecksConfig,
     /// Bounds on memory and records.
@@ -186,26 +186,6 @@ impl Default for ScoreConfig {
     fn default() -> Self {
         ScoreConfig { aggregations: vec![Aggregation::Risk], tau: 0.1, threshold: 0.5, tie: Tie::Secure }
     }
-}
-
-/// `[checks]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChecksConfig {
-    /// Severities that differ from what the check's own header says, by check name.
-    pub severity: BTreeMap<String, Severity>,
-}
-
-/// What a check's failing rows mean for the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Reported; the release is published.
-    Warn,
-    /// Nothing is published; exit code 3.
-    Error,
-    /// The check does not run.
-    Off,
 }
 
 /// `[limits]`.

@@ -14,7 +14,8 @@ impl Config {
         let modes = list(self.label.modes.iter().map(|mode| mode.as_str()));
         let levels = list(self.label.analyzer_levels.iter().map(|level| level.as_str()));
         let aggregations = list(self.score.aggregations.iter().map(|aggregation| aggregation.name()));
-        BTreeMap::from([
+        let limits = &self.checks.limits;
+        let mut parameters = BTreeMap::from([
             ("label_modes", modes),
             ("label_options", quote(&self.label_options())),
             ("analyzer_levels", levels),
@@ -25,7 +26,11 @@ impl Config {
             ("tau", float(self.score.tau)),
             ("threshold", float(self.score.threshold)),
             ("tie", quote(tie_name(self.score.tie))),
-        ])
+            ("pairs_per_commit", limits.pairs_per_commit.to_string()),
+            ("repeated_lines", limits.repeated_lines.to_string()),
+        ]);
+        parameters.extend(limits.shares().map(|(name, share)| (name, float(share))));
+        parameters
     }
 
     /// The options of `label_pair` as JSON; keys in a fixed order.

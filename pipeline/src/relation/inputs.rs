@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// The schema that holds the tables under the views of the same name.
 pub const BASE_SCHEMA: &str = "base";
 
+/// The schema that holds the tables of an earlier release, for what compares two: checks, and `secprm diff`.
+pub const PREVIOUS_SCHEMA: &str = "previous";
+
 /// Returns the relations and the functions a query names; common table expressions are not among them.
 pub fn inputs_of(query: &Statement) -> (BTreeSet<String>, BTreeSet<String>) {
     let wrapped = DfStatement::Statement(Box::new(query.clone()));

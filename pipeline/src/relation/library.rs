@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{BASE_SCHEMA, Relation, RelationKind};
+use super::{BASE_SCHEMA, PREVIOUS_SCHEMA, Relation, RelationKind};
 use crate::error::{Error, Result};
 use crate::schemas::rust_tables;
 
@@ -13,31 +13,35 @@ macro_rules! shipped {
     };
 }
 
-const TABLES: [(RelationKind, &str, &str); 8] = shipped!(
+const TABLES: [(RelationKind, &str, &str); 11] = shipped!(
     Table,
     "tables",
     "code_keys",
     "samples",
     "label_rejects",
+    "step_keys",
+    "label_conflicts",
+    "duplicates",
     "train_shards",
     "shard_rejects",
     "verdicts",
     "baseline_verdicts",
     "metrics",
 );
-const VIEWS: [(RelationKind, &str, &str); 8] = shipped!(
+const VIEWS: [(RelationKind, &str, &str); 9] = shipped!(
     View,
     "views",
     "pairs",
     "pair_findings",
     "steps",
+    "label_evidence",
     "step_findings",
     "rejects",
     "runs",
     "dataset_stats",
     "split_conflicts",
 );
-const CHECKS: [(RelationKind, &str, &str); 14] = shipped!(
+const CHECKS: [(RelationKind, &str, &str); 28] = shipped!(
     Check,
     "checks",
     "ingest_accounting",
@@ -54,6 +58,20 @@ const CHECKS: [(RelationKind, &str, &str); 14] = shipped!(
     "split_leaks",
     "upstream_split_leaks",
     "large_groups",
+    "labels_have_evidence",
+    "duplicates_across_splits",
+    "duplicates_across_datasets",
+    "conflicting_labels",
+    "prefix_conflicts",
+    "identical_pairs",
+    "unparsed_files",
+    "reject_rate",
+    "repeated_lines",
+    "missing_cwe",
+    "commit_fan_out",
+    "project_leaks",
+    "lost_steps",
+    "drift",
 );
 
 /// Returns kind, name and text of the shipped `.sql` files.
@@ -172,8 +190,10 @@ fn key(relation: &Relation) -> (RelationKind, String) {
     (relation.kind, relation.name.clone())
 }
 
+/// The table that a name in a schema of tables alone stands for.
 fn table_of_base(input: &str) -> Option<&str> {
-    input.strip_prefix(BASE_SCHEMA).and_then(|rest| rest.strip_prefix('.'))
+    let (schema, table) = input.split_once('.')?;
+    [BASE_SCHEMA, PREVIOUS_SCHEMA].contains(&schema).then_some(table)
 }
 
 fn read_folder(folder: Option<&Path>, kind: RelationKind) -> Result<Vec<(String, String)>> {

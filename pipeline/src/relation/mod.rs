@@ -5,7 +5,7 @@ mod inputs;
 mod library;
 
 pub use header::{Header, Scope};
-pub use inputs::{BASE_SCHEMA, inputs_of, substitute};
+pub use inputs::{BASE_SCHEMA, PREVIOUS_SCHEMA, inputs_of, substitute};
 pub use library::{Library, embedded_files};
 
 use std::collections::{BTreeMap, BTreeSet};

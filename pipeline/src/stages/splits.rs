@@ -1,11 +1,13 @@
-//! Stage `splits`: all pairs into groups, and each group into a split: `splits` and `split_groups`.
+//! Stage `splits`: all pairs into groups, and each group into a split: `splits`, `near_duplicates` and `split_groups`.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use secprm_stages::ingest::PAIRS;
-use secprm_stages::splits::{SPLIT_GROUPS, SPLITS, SplitOptions, place, read_pairs, split_tables, write_splits};
+use secprm_stages::splits::{
+    NEAR_DUPLICATES, SPLIT_GROUPS, SPLITS, SplitOptions, place, read_pairs, split_tables, write_splits,
+};
 use secprm_storage::Table;
 
 use super::relation::whole;
@@ -31,7 +33,7 @@ impl SplitsStage {
         let split = &project.config.split;
         let options = SplitOptions { by: split.by, max_group_share: split.max_group_share };
         let inputs = BTreeMap::from([
-            ("splits stage".to_owned(), "1".to_owned()),
+            ("splits stage".to_owned(), "2".to_owned()),
             ("[split] by".to_owned(), split.by.as_str().to_owned()),
             ("[split] max_group_share".to_owned(), split.max_group_share.to_string()),
         ]);
@@ -68,11 +70,11 @@ impl Stage for SplitsStage {
         &self.declaration
     }
 
-    /// The fingerprint of `split_groups` speaks for both tables; those of the slices of `splits` say what is in them, for others to read.
+    /// The fingerprint of `split_groups` speaks for all tables; those of the slices of `splits` say what is in them, for others to read.
     async fn assess(&self, world: &World) -> Result<Assessment> {
         let speaks = Declaration { writes: vec![SPLIT_GROUPS.to_owned()], ..self.declaration.clone() };
         let mut assessment = assess(&speaks, &world.heads()).await?;
-        if world.head(SPLITS).is_none() {
+        if [SPLITS, NEAR_DUPLICATES].iter().any(|table| world.head(table).is_none()) {
             assessment.stale.clone_from(&assessment.units);
         }
         Ok(assessment)
@@ -89,10 +91,10 @@ impl Stage for SplitsStage {
             read_pairs(&batch?, &mut pairs)?;
         }
         let options = self.options;
-        let placed = tokio::task::spawn_blocking(move || place(pairs, &options)).await;
-        let placed = placed.map_err(|error| Error::bug(error.to_string()))?;
+        let placement = tokio::task::spawn_blocking(move || place(pairs, &options)).await;
+        let placement = placement.map_err(|error| Error::bug(error.to_string()))?;
         let note = world.note(SPLITS);
-        Ok(write_splits(&world.warehouse, &placed, options.by, &heads, (whole(work)?, work.is_full_refresh), &note)
+        Ok(write_splits(&world.warehouse, &placement, options.by, &heads, (whole(work)?, work.is_full_refresh), &note)
             .await?)
     }
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, ListArray, ListBuilder, StringBuilder, StructArray,
+    Array, ArrayRef, AsArray, BinaryBuilder, Int32Builder, Int64Builder, ListArray, ListBuilder, StringBuilder,
+    StructArray,
 };
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
@@ -18,7 +19,7 @@ use crate::language::Language;
 use crate::splits::{CodeKeys, FileVersions};
 
 /// `code_keys(vulnerable, secure, language, files)`: a struct of `code_hashes`, one of the normal code of each file of each version,
-/// `signatures`, one of each file of the vulnerable (or only) version that is long enough, and `code_difference`: none, whitespace,
+/// `vulnerable_hashes` and `secure_hashes`, those of one version that the other has not, `signatures`, one of each file of the vulnerable (or only) version that is long enough, `repeated_lines`, and `code_difference`: none, whitespace,
 /// comment or code, null where there is one version only.
 ///
 /// `files` is the column of `pairs`: a list of structs `path, language, vulnerable_end, secure_end`; null or empty where a version is one
@@ -26,7 +27,10 @@ use crate::splits::{CodeKeys, FileVersions};
 pub fn code_keys() -> ScalarUDF {
     let fields = [
         ("code_hashes", list_of(DataType::Int64)),
+        ("vulnerable_hashes", list_of(DataType::Int64)),
+        ("secure_hashes", list_of(DataType::Int64)),
         ("signatures", list_of(DataType::Binary)),
+        ("repeated_lines", DataType::Int32),
         ("code_difference", DataType::Utf8),
     ];
     let returns = struct_of(&fields);
@@ -35,8 +39,9 @@ pub fn code_keys() -> ScalarUDF {
         let secure = Texts::of(&arguments[1], "code_keys' secure code")?;
         let languages = Texts::of(&arguments[2], "code_keys' language")?;
         let files = Files::of(&arguments[3])?;
-        let mut hashes = ListBuilder::new(Int64Builder::new());
+        let mut hashes = [(); 3].map(|()| ListBuilder::new(Int64Builder::new()));
         let mut signatures = ListBuilder::new(BinaryBuilder::new());
+        let mut repeated_lines = Int32Builder::new();
         let mut differences = StringBuilder::new();
         for row in 0..rows {
             let whole = FileVersions {
@@ -45,16 +50,24 @@ pub fn code_keys() -> ScalarUDF {
                 secure: secure.get(row),
             };
             let keys = CodeKeys::of(files.cut(row, whole)?);
-            keys.code_hashes.iter().for_each(|hash| hashes.values().append_value(*hash));
+            let of_versions = [&keys.code_hashes, &keys.vulnerable_hashes, &keys.secure_hashes];
+            for (column, of_row) in hashes.iter_mut().zip(of_versions) {
+                of_row.iter().for_each(|hash| column.values().append_value(*hash));
+                column.append(true);
+            }
             keys.signatures.iter().for_each(|signature| signatures.values().append_value(signature.to_bytes()));
-            hashes.append(true);
             signatures.append(true);
+            repeated_lines.append_value(keys.repeated_lines as i32);
             differences.append_option(keys.difference.map(CodeDifference::as_str));
         }
         let DataType::Struct(fields) = &returns else { return exec_err!("code_keys returns no struct") };
+        let [mut all, mut vulnerable, mut secure] = hashes;
         let columns: Vec<ArrayRef> = vec![
-            renamed(Arc::new(hashes.finish()))?,
+            renamed(Arc::new(all.finish()))?,
+            renamed(Arc::new(vulnerable.finish()))?,
+            renamed(Arc::new(secure.finish()))?,
             renamed(Arc::new(signatures.finish()))?,
+            Arc::new(repeated_lines.finish()),
             Arc::new(differences.finish()),
         ];
         Ok(Arc::new(StructArray::try_new(fields.clone(), columns, None)?))

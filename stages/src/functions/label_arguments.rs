@@ -132,12 +132,15 @@ impl<'array> Structs<'array> {
         let Some((lists, places)) = self.places(row) else { return Ok(Vec::new()) };
         let files = self.integers(lists, "file")?;
         let [starts, ends] = [self.integers(lists, "start_line")?, self.integers(lists, "end_line")?];
+        let rules = self.field(lists, "rule")?;
+        let rules = Texts::of(&rules, self.what)?;
         let line = |lines: &Int64Array, place| u32::try_from(lines.value(place)).unwrap_or(0);
         Ok(places
             .map(|place| Finding {
                 file: usize::try_from(files.value(place)).unwrap_or(usize::MAX),
                 start_line: line(&starts, place),
                 end_line: line(&ends, place),
+                rule: rules.get(place).map(str::to_owned),
             })
             .collect())
     }

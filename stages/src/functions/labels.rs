@@ -8,6 +8,7 @@ use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::access::{Texts, list_of, lists, range_of, struct_of};
+use super::evidence::{REASON_FIELDS, Reasons};
 use super::label_arguments::{Lines, OptionsJson, Structs};
 use super::scalar::RowFunction;
 use super::tokens::{list_of_structs, renamed};
@@ -18,7 +19,7 @@ use crate::label::{
 use crate::language::Language;
 
 /// The fields of one labelled version, in order.
-fn version_fields() -> [(&'static str, DataType); 20] {
+fn version_fields() -> [(&'static str, DataType); 21] {
     [
         ("role", DataType::Utf8),
         ("label_mode", DataType::Utf8),
@@ -33,6 +34,7 @@ fn version_fields() -> [(&'static str, DataType); 20] {
         ("step_start_line", list_of(DataType::Int32)),
         ("step_end_line", list_of(DataType::Int32)),
         ("step_file", list_of(DataType::Int32)),
+        ("evidence", list_of(struct_of(&REASON_FIELDS))),
         ("n_chars", DataType::Int64),
         ("n_steps", DataType::Int32),
         ("vulnerable", DataType::Boolean),
@@ -48,7 +50,7 @@ fn version_fields() -> [(&'static str, DataType); 20] {
 ///
 /// A null version makes the row unpaired: the other one alone, labelled by its side (rule 9). `modes` is a list of texts, `options`
 /// a JSON object (`OptionsJson`). `files` is a list of structs `language, vulnerable_end, secure_end`, `expert_lines` a list of
-/// integers, `findings` a list of structs `file, start_line, end_line`; each may be null.
+/// integers, `findings` a list of structs `file, start_line, end_line, rule`; each may be null.
 pub fn label_pair() -> ScalarUDF {
     let returns = list_of(struct_of(&version_fields()));
     RowFunction::udf("label_pair", Some(8), returns, |arguments, rows| {
@@ -126,6 +128,7 @@ struct Versions {
     start_line: ListBuilder<Int32Builder>,
     end_line: ListBuilder<Int32Builder>,
     file: ListBuilder<Int32Builder>,
+    evidence: Reasons,
     n_chars: Int64Builder,
     n_steps: Int32Builder,
     vulnerable: BooleanBuilder,
@@ -174,6 +177,7 @@ impl Versions {
         self.start_line.append(true);
         self.end_line.append(true);
         self.file.append(true);
+        self.evidence.push_version(&version.evidence);
         self.n_chars.append_value(length_in_chars(version, mode) as i64);
         self.n_steps.append_value(version.steps.len() as i32);
         self.vulnerable.append_value(version.vulnerable_steps() > 0);
@@ -203,6 +207,7 @@ impl Versions {
             renamed(Arc::new(self.start_line.finish()))?,
             renamed(Arc::new(self.end_line.finish()))?,
             renamed(Arc::new(self.file.finish()))?,
+            self.evidence.finish()?,
             Arc::new(self.n_chars.finish()),
             Arc::new(self.n_steps.finish()),
             Arc::new(self.vulnerable.finish()),

@@ -3,12 +3,14 @@
 mod access;
 mod code_keys;
 mod detection;
+mod evidence;
 mod identifiers;
 mod label_arguments;
 mod labels;
 mod metadata;
 mod rewards;
 mod scalar;
+mod step_lists;
 mod tokens;
 
 pub use tokens::TokenizerRegistry;
@@ -16,7 +18,7 @@ pub use tokens::TokenizerRegistry;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 
-use crate::label::{DIFFERENCE_VERSION, LabelMode};
+use crate::label::{DIFFERENCE_VERSION, EVIDENCE_VERSION, LabelMode};
 use crate::splits::CODE_KEYS_VERSION;
 
 /// Returns all functions; those about tokens look their tokenizer up in `registry`.
@@ -37,6 +39,9 @@ pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
         rewards::predict_secure(),
         detection::detection_metrics(),
         detection::count_zeros(),
+        step_lists::step_hashes(),
+        step_lists::prefix_hashes(),
+        step_lists::labels_without_evidence(),
     ]
 }
 
@@ -51,7 +56,7 @@ pub fn register(context: &SessionContext, registry: &TokenizerRegistry) {
 pub fn function_version(name: &str) -> u32 {
     match name {
         "label_pair" | "segment" => {
-            DIFFERENCE_VERSION + LabelMode::ALL.iter().map(|mode| mode.rule_version()).sum::<u32>()
+            DIFFERENCE_VERSION + EVIDENCE_VERSION + LabelMode::ALL.iter().map(|mode| mode.rule_version()).sum::<u32>()
         }
         "code_keys" => DIFFERENCE_VERSION + CODE_KEYS_VERSION,
         "encode_example" | "count_tokens" => 1,

@@ -20,10 +20,13 @@ struct Cleaned {
 /// Cleans one version of one file; nothing may be left of it.
 pub(super) fn clean(version: &mut VersionLabels<'_>, language: Language, options: &SegmentOptions) {
     let mut kept: Vec<Cleaned> = Vec::with_capacity(version.steps.len());
+    // Where each step went; what is no step any more takes its evidence with it.
+    let mut places: Vec<Option<usize>> = Vec::with_capacity(version.steps.len());
     for (index, step) in version.steps.iter().enumerate() {
         let text = step.text(&version.text);
         let nature = Nature::of(text, language);
         if nature.is_empty() {
+            places.push(None);
             continue;
         }
         let (label, sources) = (version.labels[index], version.sources[index]);
@@ -45,7 +48,16 @@ pub(super) fn clean(version: &mut VersionLabels<'_>, language: Language, options
                 joins_next: declares,
             }),
         }
+        places.push(Some(kept.len() - 1));
     }
+    version.evidence.retain_mut(|one| match places.get(one.step).copied().flatten() {
+        Some(place) => {
+            one.step = place;
+            true
+        }
+        None => false,
+    });
+    version.order_evidence();
     version.labels = kept.iter().map(|kept| kept.label).collect();
     version.sources = kept.iter().map(|kept| kept.sources).collect();
     version.files.truncate(kept.len());

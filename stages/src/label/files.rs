@@ -15,7 +15,7 @@ pub struct FileEnds {
 }
 
 /// Places what a static analyser found in the vulnerable version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The file's position in the pair, from 0.
     pub file: usize,
@@ -23,6 +23,8 @@ pub struct Finding {
     pub start_line: u32,
     /// Last line.
     pub end_line: u32,
+    /// The analyser, its rule and the level, in words.
+    pub rule: Option<String>,
 }
 
 /// Both versions of one file.

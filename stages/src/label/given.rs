@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Reason;
 use super::natural::Mark;
 use super::pair::LabelOptions;
 use super::version::FileVersions;
@@ -29,7 +30,7 @@ pub(super) fn marks(pair: &CodePair<'_>, files: &[FileVersions<'_>], options: &L
         for line in pair.expert_lines {
             if let Some((file, line)) = place(files, *line) {
                 let lines = file.vulnerable.code_lines_of_original(line, line);
-                marks.extend(lines.map(|line| (line, Sources::EXPERT)));
+                marks.extend(lines.map(|line| (line, Reason::given(Sources::EXPERT, (line, line), None))));
             }
         }
     }
@@ -37,7 +38,11 @@ pub(super) fn marks(pair: &CodePair<'_>, files: &[FileVersions<'_>], options: &L
         for finding in pair.findings {
             if let Some(file) = files.get(finding.file) {
                 let lines = file.vulnerable.code_lines_of_original(finding.start_line, finding.end_line);
-                marks.extend(lines.map(|line| (line, Sources::ANALYZER)));
+                let lines: Vec<u32> = lines.collect();
+                let (Some(first), Some(last)) = (lines.first(), lines.last()) else { continue };
+                let rule = finding.rule.clone();
+                let reason = Reason::given(Sources::ANALYZER, (*first, *last), rule);
+                marks.extend(lines.iter().map(|line| (*line, reason.clone())));
             }
         }
     }

@@ -7,6 +7,7 @@
 //! - `segment` hears it and writes down boundaries; `chunk` sums up what lies between them;
 //! - `lines` hears it and keeps the lines of code in normal form; `intern` numbers them; `align` matches the numbers;
 //! - `hunks` says which lines the differences mark, `given` which ones come marked, `callers` what calls them;
+//! - `evidence` is what the ledger keeps of each reason for a label;
 //! - `natural` and `paper` put labels on steps, `cleaned` cleans them; `files` and `version` see to it that a pair may be
 //!   made of several files;
 //! - `defects` counts what is wrong with labels, for the report.
@@ -17,6 +18,7 @@ mod chunk;
 mod cleaned;
 mod defects;
 mod difference;
+mod evidence;
 mod files;
 mod given;
 mod hunks;
@@ -39,6 +41,7 @@ pub use align::{AlignmentKind, Block, Popularity, align, matching_blocks};
 pub use callers::{Extent, Propagate, Propagation, grammar, possible_definitions};
 pub use defects::Defects;
 pub use difference::{CodeDifference, DIFFERENCE_VERSION, code_difference};
+pub use evidence::{EVIDENCE_VERSION, Evidence, LineSpan, Operation, Reason};
 pub use files::{FileEnds, Finding};
 pub use given::Given;
 pub use modes::{Label, LabelMode, UnknownLabelMode};

@@ -3,7 +3,8 @@
 use super::align::{AlignmentKind, Block, Popularity, align};
 use super::callers::{self, Propagation};
 use super::difference::CodeDifference;
-use super::hunks::{Evidence, evidence};
+use super::evidence::{Operation, Reason};
+use super::hunks::{Judgement, judge};
 use super::intern::Interner;
 use super::lines::NormalText;
 use super::pair::{LabelOptions, NoSample, PairLabels};
@@ -11,7 +12,7 @@ use super::version::{FileVersions, join_versions};
 use super::{CodePair, Sources, given};
 
 /// A line of the vulnerable version, counted over all its files, and why its step is vulnerable.
-pub(super) type Mark = (u32, Sources);
+pub(super) type Mark = (u32, Reason);
 
 pub(super) fn label<'a>(pair: &CodePair<'a>, options: &LabelOptions) -> Result<PairLabels<'a>, NoSample> {
     let mut files = FileVersions::read(pair, options);
@@ -28,11 +29,13 @@ pub(super) fn label<'a>(pair: &CodePair<'a>, options: &LabelOptions) -> Result<P
     let (mut marks, alignment) = marked_lines(&files, options.alignment_budget);
     labels.alignment = alignment;
     marks.extend(given::marks(pair, &files, options));
-    for (line, source) in &marks {
-        let step = labels.vulnerable.step_of_line(*line);
-        labels.vulnerable.mark(step, *source);
+    let marked: Vec<u32> = marks.iter().map(|(line, _)| *line).collect();
+    for (line, reason) in marks {
+        let step = labels.vulnerable.step_of_line(line);
+        labels.vulnerable.mark(step, reason);
     }
-    labels.propagation = callers::propagate(&files, &marks, &mut labels.vulnerable, options);
+    labels.propagation = callers::propagate(&files, &marked, &mut labels.vulnerable, options);
+    labels.vulnerable.order_evidence();
     withhold_unlearnable(&mut labels);
     Ok(labels)
 }
@@ -45,8 +48,7 @@ fn marked_lines(files: &[FileVersions<'_>], budget: u64) -> (Vec<Mark>, Alignmen
         let (vulnerable, fixed) = (&file.vulnerable, &file.fixed);
         if vulnerable.text.is_empty() {
             if !fixed.normal.lines.is_empty() {
-                let line = line_beside(files, index);
-                found.push(Evidence { line, source: Sources::INSERTION, strength: Evidence::ADDED_FILE });
+                found.push(added_file(files, index));
             }
             continue;
         }
@@ -54,15 +56,34 @@ fn marked_lines(files: &[FileVersions<'_>], budget: u64) -> (Vec<Mark>, Alignmen
         if used == AlignmentKind::Histogram {
             kind = used;
         }
-        let before = vulnerable.lines_before;
-        let of_file = evidence(&vulnerable.normal, &fixed.normal, &blocks);
-        found.extend(of_file.into_iter().map(|hunk| Evidence { line: hunk.line + before, ..hunk }));
+        let (before, fixed_before) = (vulnerable.lines_before, fixed.lines_before);
+        let of_file = judge(&vulnerable.normal, &fixed.normal, &blocks).into_iter().map(|hunk| Judgement {
+            line: hunk.line + before,
+            reason: hunk.reason.moved(before, fixed_before),
+            ..hunk
+        });
+        found.extend(of_file);
     }
     // Code that changed or was inserted speaks for itself; inserted declarations count only where there is nothing else,
     // closing braces where there is not even that, and added files where they are all that differs.
-    let strongest = found.iter().map(|hunk| hunk.strength).min().unwrap_or(Evidence::CODE);
+    let strongest = found.iter().map(|hunk| hunk.strength).min().unwrap_or(Judgement::CODE);
     found.retain(|hunk| hunk.strength == strongest);
-    (found.into_iter().map(|hunk| (hunk.line, hunk.source)).collect(), kind)
+    (found.into_iter().map(|hunk| (hunk.line, hunk.reason)).collect(), kind)
+}
+
+/// A file that the fix adds, which has no line of its own in the vulnerable version.
+fn added_file(files: &[FileVersions<'_>], index: usize) -> Judgement {
+    let line = line_beside(files, index);
+    let mut lines = files[index].fixed.code_lines();
+    let first = lines.next();
+    let reason = Reason {
+        source: Sources::INSERTION,
+        lines: (line, line),
+        operation: Some(Operation::Insert),
+        fixed_lines: first.map(|first| (first, lines.next_back().unwrap_or(first))),
+        detail: Some("a file that the fix adds".to_owned()),
+    };
+    Judgement { line, reason, strength: Judgement::ADDED_FILE }
 }
 
 /// Returns the line that stands for an added file: the next line of code in a later file, or the last one in an earlier.

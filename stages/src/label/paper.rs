@@ -12,6 +12,7 @@ use memchr::memchr_iter;
 
 use super::align::{AlignmentKind, Block, Popularity, align};
 use super::callers::Propagation;
+use super::evidence::{LineSpan, Operation, Reason};
 use super::files::files_of;
 use super::intern::Interner;
 use super::pair::{LabelOptions, PairLabels};
@@ -47,14 +48,19 @@ pub(super) fn label<'a>(
 fn join<'a>(pair: &CodePair<'a>, files: impl Iterator<Item = PairLabels<'a>>) -> PairLabels<'a> {
     let mut alignment = AlignmentKind::Gestalt;
     let mut versions = [Vec::new(), Vec::new()];
-    for file in files {
+    let mut lines_before = [0, 0];
+    for mut file in files {
         if file.alignment == AlignmentKind::Histogram {
             alignment = AlignmentKind::Histogram;
         }
-        for (version, all) in [file.vulnerable, file.fixed].into_iter().zip(&mut versions) {
+        for one in &mut file.vulnerable.evidence {
+            one.reason = one.reason.clone().moved(lines_before[0], lines_before[1]);
+        }
+        for (side, version) in [file.vulnerable, file.fixed].into_iter().enumerate() {
             let open_line = u32::from(!version.text.is_empty() && !version.text.ends_with('\n'));
             let lines = line_feeds(&version.text) + open_line;
-            all.push((version, lines));
+            lines_before[side] += lines;
+            versions[side].push((version, lines));
         }
     }
     let [vulnerable, fixed] = versions;
@@ -74,20 +80,21 @@ fn label_texts<'a>(vulnerable: &'a str, fixed: &'a str, options: &LabelOptions) 
     let (blocks, alignment) =
         align(&vulnerable_numbers, &fixed_numbers, Popularity::DropPopular, options.alignment_budget);
     let end = [lines[0].count(), lines[1].count()];
-    let vulnerable_parts = Parts::of(&lines[0], &blocks, end, 0);
-    let fixed_parts = Parts::of(&lines[1], &blocks, end, 1);
+    let vulnerable_parts = Parts::of(&lines, &blocks, end, 0);
+    let fixed_parts = Parts::of(&lines, &blocks, end, 1);
     let mut labels = PairLabels {
         vulnerable: VersionLabels::all_secure(Cow::Borrowed(vulnerable), vulnerable_parts.steps, Sources::UNCHANGED),
         fixed: VersionLabels::all_secure(Cow::Borrowed(fixed), fixed_parts.steps, Sources::FIXED),
         alignment,
         propagation: Propagation::NONE,
     };
-    for (step, source) in &vulnerable_parts.changed {
-        labels.vulnerable.mark(*step, *source);
+    let is_changed = !vulnerable_parts.changed.is_empty();
+    for (step, reason) in vulnerable_parts.changed {
+        labels.vulnerable.mark(step, reason);
     }
-    if vulnerable_parts.changed.is_empty() {
-        let last = labels.vulnerable.steps.len().saturating_sub(1);
-        labels.vulnerable.mark(last, Sources::FORCED);
+    if !is_changed && let Some(last) = labels.vulnerable.steps.last() {
+        let reason = Reason::given(Sources::FORCED, last.lines, Some("the versions are equal".to_owned()));
+        labels.vulnerable.mark(labels.vulnerable.steps.len() - 1, reason);
     }
     labels
 }
@@ -128,6 +135,11 @@ impl<'t> Lines<'t> {
         &self.text.as_bytes()[self.starts[line]..self.starts[line + 1] - 1]
     }
 
+    /// Returns the numbers of some lines in the text as it was before it was stripped.
+    fn numbers(&self, lines: Range<usize>) -> LineSpan {
+        (self.lines_before + lines.start as u32 + 1, self.lines_before + lines.end as u32)
+    }
+
     /// Returns the bytes of some lines without the last line feed.
     fn bytes(&self, lines: Range<usize>) -> Range<usize> {
         let start = self.starts[lines.start];
@@ -148,16 +160,29 @@ fn is_python_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }
 
+/// What lies between two blocks, by the lines of the vulnerable and of the fixed version.
+fn difference([lines, fixed]: [LineSpan; 2]) -> Reason {
+    let is_empty = |(first, last): LineSpan| last < first;
+    let (source, operation) = match (is_empty(lines), is_empty(fixed)) {
+        (true, _) => (Sources::INSERTION, Operation::Insert),
+        (false, true) => (Sources::DIFF, Operation::Delete),
+        (false, false) => (Sources::DIFF, Operation::Replace),
+    };
+    let fixed_lines = (!is_empty(fixed)).then_some(fixed);
+    Reason { source, lines, operation: Some(operation), fixed_lines, detail: None }
+}
+
 /// The steps of one version and which of them come from changed segments.
 #[derive(Default)]
 struct Parts {
     steps: Vec<Step>,
-    changed: Vec<(usize, Sources)>,
+    changed: Vec<(usize, Reason)>,
 }
 
 impl Parts {
     /// Reads one side (0 or 1) of an alignment, segment by segment, up to the ends of both sides.
-    fn of(lines: &Lines<'_>, blocks: &[Block], end: [usize; 2], side: usize) -> Parts {
+    fn of(both: &[Lines<'_>; 2], blocks: &[Block], end: [usize; 2], side: usize) -> Parts {
+        let lines = &both[side];
         let mut parts = Parts::default();
         let mut done = [0, 0];
         let closing = Block { a: end[0], b: end[1], len: 0 };
@@ -166,12 +191,9 @@ impl Parts {
             if done != start {
                 let first = parts.steps.len();
                 parts.segment(lines, done[side]..start[side]);
-                let source = match done[side] == start[side] {
-                    true => Sources::INSERTION,
-                    false => Sources::DIFF,
-                };
+                let reason = difference([0, 1].map(|side| both[side].numbers(done[side]..start[side])));
                 let changed = first..parts.steps.len();
-                parts.changed.extend(changed.map(|step| (step, source)));
+                parts.changed.extend(changed.map(|step| (step, reason.clone())));
             }
             if block.len > 0 {
                 parts.segment(lines, start[side]..start[side] + block.len);

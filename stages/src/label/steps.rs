@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::{Evidence, Reason, note};
 use super::files::shift;
 use super::{Label, Sources};
 
@@ -61,7 +62,7 @@ impl Default for SegmentOptions {
     }
 }
 
-/// Holds the steps of one code version with what is known about each; all vectors have one entry per step.
+/// Holds the steps of one code version with what is known about each; all vectors but the last have one entry per step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionLabels<'a> {
     /// The text that the steps' byte ranges refer to: the given one, unless comments were taken out of it.
@@ -76,6 +77,9 @@ pub struct VersionLabels<'a> {
     pub supervised: Vec<bool>,
     /// The position of the file that each step lies in; 0 where the version is one text.
     pub files: Vec<u32>,
+    /// Why steps of a pair's vulnerable version are labelled 0, by step; at least one entry for each of them, and none for any
+    /// other. Unlike the others this has not one entry per step.
+    pub evidence: Vec<Evidence>,
 }
 
 impl<'a> VersionLabels<'a> {
@@ -89,6 +93,7 @@ impl<'a> VersionLabels<'a> {
             sources: vec![source; count],
             supervised: vec![true; count],
             files: vec![0; count],
+            evidence: Vec::new(),
         }
     }
 
@@ -99,6 +104,9 @@ impl<'a> VersionLabels<'a> {
         let (mut bytes_before, mut lines_before) = (0, 0);
         for (index, (mut file, lines)) in files.into_iter().enumerate() {
             shift(&mut file.steps, bytes_before, lines_before);
+            let steps_before = all.steps.len();
+            let moved = |one: Evidence| Evidence { step: one.step + steps_before, ..one };
+            all.evidence.extend(file.evidence.into_iter().map(moved));
             all.files.extend(file.steps.iter().map(|_| index as u32));
             all.steps.append(&mut file.steps);
             all.labels.append(&mut file.labels);
@@ -111,14 +119,21 @@ impl<'a> VersionLabels<'a> {
     }
 
     /// Marks a step vulnerable for one more reason; the default source gives way to the first real one.
-    pub(super) fn mark(&mut self, step: usize, source: Sources) {
+    pub(super) fn mark(&mut self, step: usize, reason: Reason) {
         if let (Some(label), Some(sources)) = (self.labels.get_mut(step), self.sources.get_mut(step)) {
             *sources = match *label {
-                Label::Secure => source,
-                Label::Vulnerable => sources.with(source),
+                Label::Secure => reason.source,
+                Label::Vulnerable => sources.with(reason.source),
             };
             *label = Label::Vulnerable;
+            note(&mut self.evidence, step, reason);
         }
+    }
+
+    /// Puts the evidence in the order of the steps, once all marks are made.
+    pub(super) fn order_evidence(&mut self) {
+        self.evidence.sort_unstable();
+        self.evidence.dedup();
     }
 
     /// Returns the step that holds a line, or the last one behind all of them.

@@ -37,6 +37,26 @@ pub struct Placed {
     pub over_limit: bool,
 }
 
+/// Two pairs of nearly equal code, by their identifiers, the smaller one first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NearDuplicates {
+    /// The two pairs.
+    pub pair_ids: [u128; 2],
+    /// The estimated share of shingles in common, from 0 to 1.
+    pub similarity: f64,
+    /// Whether they are in one group for it.
+    pub is_joined: bool,
+}
+
+/// Where all pairs go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placement {
+    /// Each pair, in the order dataset, slice, identifier.
+    pub pairs: Vec<Placed>,
+    /// The near-duplicates that were found, in the order of their identifiers; as [`super::NearPair`].
+    pub near: Vec<NearDuplicates>,
+}
+
 /// What decides about a group.
 #[derive(Debug, Clone, Copy, Default)]
 struct Standing {
@@ -47,7 +67,7 @@ struct Standing {
     size: u64,
 }
 
-/// Groups pairs and gives each a split; the answer has the order dataset, slice, identifier, and does not depend on that of `pairs`.
+/// Groups pairs and gives each a split; the answer does not depend on the order of `pairs`.
 ///
 /// A group goes where its members' own words put it: the split an earlier run gave them, and their dataset's (not by project), test
 /// before validation before train. So a pair that has a split moves only when its group meets another, and only towards test.
@@ -59,7 +79,7 @@ struct Standing {
 ///
 /// Boundaries count earlier pairs too, which stay where they are. So once pairs were added, time orders what a run assigned and not what
 /// several runs did; `--full-refresh` draws all boundaries anew.
-pub fn place(mut pairs: Vec<SplitPair>, options: &SplitOptions) -> Vec<Placed> {
+pub fn place(mut pairs: Vec<SplitPair>, options: &SplitOptions) -> Placement {
     pairs.sort_unstable_by_key(|pair| pair.pair_id);
     let groups = group(&pairs, options);
     let decided = decide(&pairs, &groups, options.by);
@@ -88,7 +108,20 @@ pub fn place(mut pairs: Vec<SplitPair>, options: &SplitOptions) -> Vec<Placed> {
     placed.sort_unstable_by(|first, second| {
         (&first.dataset, first.slice, first.pair_id).cmp(&(&second.dataset, second.slice, second.pair_id))
     });
-    placed
+    Placement { pairs: placed, near: near_duplicates(&pairs, &groups) }
+}
+
+fn near_duplicates(pairs: &[SplitPair], groups: &Groups) -> Vec<NearDuplicates> {
+    let id = |at: u32| pairs.get(at as usize).map(|pair| pair.pair_id);
+    let named = groups.near.iter().filter_map(|near| {
+        // Pairs are ordered by identifier, so positions compare as identifiers do.
+        let (first, second) = (near.first.min(near.second), near.first.max(near.second));
+        let pair_ids = [id(first)?, id(second)?];
+        Some(NearDuplicates { pair_ids, similarity: near.similarity, is_joined: near.is_joined })
+    });
+    let mut near: Vec<NearDuplicates> = named.collect();
+    near.sort_unstable_by_key(|near| near.pair_ids);
+    near
 }
 
 /// Decides about every group, by its number.

@@ -1,7 +1,7 @@
 //! Groups: the pairs that must not be in two splits.
 
 use super::edges::{JoinedBy, join_equal};
-use super::near::join_near;
+use super::near::{NearEdge, join_near};
 use super::pair::SplitPair;
 use super::split::{SplitBy, SplitOptions};
 use super::union_find::UnionFind;
@@ -9,8 +9,8 @@ use super::union_find::UnionFind;
 /// A group of so many pairs is never too large, so that the share of a small dataset does not cut it up.
 pub const LEAST_LARGEST_GROUP: u32 = 100;
 
-/// The groups of a list of pairs; each list has one entry a pair, in the pairs' order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The groups of a list of pairs; each list but the last has one entry a pair, in the pairs' order.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Groups {
     /// The position of the first pair of the pair's group.
     pub group_of: Vec<u32>,
@@ -22,6 +22,23 @@ pub struct Groups {
     pub near_code_dropped: Vec<bool>,
     /// Whether the pair's group is past the limit all the same.
     pub over_limit: Vec<bool>,
+    /// Near-duplicates; this list has not one entry a pair.
+    pub near: Vec<NearPair>,
+}
+
+/// Two pairs of nearly equal code, by their positions.
+///
+/// Not all there are: what other edges join already, directly or through others, is not compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NearPair {
+    /// One of them.
+    pub first: u32,
+    /// The other.
+    pub second: u32,
+    /// The estimated share of shingles in common, from 0 to 1.
+    pub similarity: f64,
+    /// Whether they are in one group for it; not where the group would have grown past the limit.
+    pub is_joined: bool,
 }
 
 /// Returns the most pairs that a group may have before it counts as too large.
@@ -44,9 +61,12 @@ pub fn group(pairs: &[SplitPair], options: &SplitOptions) -> Groups {
     let edges = join_near(pairs, &mut with_near);
     let near_sizes = with_near.sizes();
     let mut dropped = vec![false; pairs.len()];
-    for (first, second) in edges {
+    let mut near = Vec::with_capacity(edges.len());
+    for NearEdge { first, second, similarity } in edges {
         let set = with_near.find(first) as usize;
-        if near_sizes.get(set).is_some_and(|size| *size > largest) {
+        let is_joined = near_sizes.get(set).is_none_or(|size| *size <= largest);
+        near.push(NearPair { first, second, similarity, is_joined });
+        if !is_joined {
             if let Some(dropped) = dropped.get_mut(set) {
                 *dropped = true;
             }
@@ -69,6 +89,7 @@ pub fn group(pairs: &[SplitPair], options: &SplitOptions) -> Groups {
         over_limit: size_of.iter().map(|size| *size > largest).collect(),
         group_of,
         size_of,
+        near,
         joined_by,
     }
 }

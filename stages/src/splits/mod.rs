@@ -24,9 +24,9 @@ mod split;
 mod tables;
 mod union_find;
 
-pub use assign::{Placed, place};
+pub use assign::{NearDuplicates, Placed, Placement, place};
 pub use edges::JoinedBy;
-pub use groups::{Groups, LEAST_LARGEST_GROUP, group, largest_group};
+pub use groups::{Groups, LEAST_LARGEST_GROUP, NearPair, group, largest_group};
 pub use keys::{CODE_KEYS_VERSION, CodeKeys, FileVersions};
 pub use minhash::{HASHES, Signature};
 pub use near::SAME_FROM;
@@ -35,4 +35,4 @@ pub use read::read_pairs;
 pub use run::write_splits;
 pub use shingles::{LEAST_TOKENS, SHINGLE_TOKENS};
 pub use split::{Split, SplitBy, SplitOptions, SplitSource};
-pub use tables::{SPLIT_GROUPS, SPLITS, split_tables};
+pub use tables::{NEAR_DUPLICATES, SPLIT_GROUPS, SPLITS, split_tables};

@@ -17,10 +17,19 @@ const ROWS: usize = HASHES / BANDS;
 /// pairs costs time in proportion to their number. What is passed over may still meet in another band.
 const COMPARED: usize = 256;
 
+/// Two pairs that have nearly equal code, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct NearEdge {
+    pub(super) first: u32,
+    pub(super) second: u32,
+    /// The estimated similarity of the code that joins them.
+    pub(super) similarity: f64,
+}
+
 /// Joins near-duplicates in `sets` and returns the edges that joined two sets. What is joined already is not compared.
 ///
 /// Signatures are looked at in the order of their own values, so that neither the edges nor the sets depend on the order of other data.
-pub(super) fn join_near(pairs: &[SplitPair], sets: &mut UnionFind) -> Vec<(u32, u32)> {
+pub(super) fn join_near(pairs: &[SplitPair], sets: &mut UnionFind) -> Vec<NearEdge> {
     let numbered = (0_u32..).zip(pairs);
     let mut signed: Vec<(&Signature, u32)> =
         numbered.flat_map(|(number, pair)| pair.signatures.iter().map(move |signature| (signature, number))).collect();
@@ -30,7 +39,7 @@ pub(super) fn join_near(pairs: &[SplitPair], sets: &mut UnionFind) -> Vec<(u32, 
     signed.dedup_by(|later, first| {
         let is_equal = later.0 == first.0;
         if is_equal && sets.union(later.1, first.1) {
-            edges.push((first.1, later.1));
+            edges.push(NearEdge { first: first.1, second: later.1, similarity: 1.0 });
         }
         is_equal
     });
@@ -46,7 +55,7 @@ pub(super) fn join_near(pairs: &[SplitPair], sets: &mut UnionFind) -> Vec<(u32, 
 }
 
 /// Compares the signatures that agree in one band.
-fn join_run(run: &[(u128, u32)], signed: &[(&Signature, u32)], sets: &mut UnionFind, edges: &mut Vec<(u32, u32)>) {
+fn join_run(run: &[(u128, u32)], signed: &[(&Signature, u32)], sets: &mut UnionFind, edges: &mut Vec<NearEdge>) {
     let members: Vec<(&Signature, u32)> = run.iter().filter_map(|(_, at)| signed.get(*at as usize).copied()).collect();
     let Some((_, first)) = members.first() else { return };
     let joined = sets.find(*first);
@@ -56,9 +65,13 @@ fn join_run(run: &[(u128, u32)], signed: &[(&Signature, u32)], sets: &mut UnionF
     for (index, (signature, number)) in members.iter().enumerate() {
         for (other, other_number) in members.iter().take(index).rev().take(COMPARED) {
             let is_joined = sets.find(*number) == sets.find(*other_number);
-            if !is_joined && signature.similarity(other) >= SAME_FROM {
+            if is_joined {
+                continue;
+            }
+            let similarity = signature.similarity(other);
+            if similarity >= SAME_FROM {
                 sets.union(*number, *other_number);
-                edges.push((*other_number, *number));
+                edges.push(NearEdge { first: *other_number, second: *number, similarity });
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Writes `splits` slice by slice, where assignments changed, and `split_groups` whole.
+//! Writes `splits` slice by slice, where assignments changed, and `near_duplicates` and `split_groups` whole.
 //!
-//! A concurrent reader sees each table before or after; a release sees both together. A run that was killed between the two commits leaves
+//! A concurrent reader sees each table before or after; a release sees all together. A run that was killed between the commits leaves
 //! `split_groups` at its old fingerprint, so that the next run starts again: it finds the same pairs with the same earlier splits, since what
 //! counts as earlier is what both tables hold, and writes the same rows.
 
@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use secprm_storage::{CommitMode, CommitNote, Fingerprint, Part, Table, TableSpec, Warehouse, slice_key};
 
-use super::assign::Placed;
+use super::assign::{NearDuplicates, Placed, Placement};
 use super::split::SplitBy;
-use super::tables::{SPLIT_GROUPS, SPLITS, split_tables};
+use super::tables::{NEAR_DUPLICATES, SPLIT_GROUPS, SPLITS, split_tables};
 use crate::error::Result;
 use crate::ingest::{RecordSum, id_text};
 use crate::tables::{Cell, Rows, SliceChanges, TableRows};
 
-/// Commits the splits of all pairs, which are ordered as `super::place` returns them; `heads` are the newest versions of tables by name.
+/// Commits the splits of all pairs and their near-duplicates; `heads` are the newest versions of tables by name.
 ///
 /// A slice of `splits` whose rows are as they were is left alone, and with it everything that reads the slice, unless `rewrite` says
 /// otherwise. `fingerprint` is what the rows were computed from.
@@ -24,18 +24,21 @@ use crate::tables::{Cell, Rows, SliceChanges, TableRows};
 /// As writing and committing tables.
 pub async fn write_splits(
     warehouse: &Warehouse,
-    placed: &[Placed],
+    placement: &Placement,
     by: SplitBy,
     heads: &BTreeMap<String, Table>,
     (fingerprint, rewrite): (Fingerprint, bool),
     note: &CommitNote,
 ) -> Result<Vec<Table>> {
-    let [splits, groups] = split_tables();
+    let [splits, near, groups] = split_tables();
+    let placed = &placement.pairs;
     let splits_table = replace_changed(warehouse, &splits, placed, heads.get(SPLITS), rewrite, note).await?;
-    let parts = write_groups(warehouse, &groups, placed, by).await?;
     let mode = CommitMode::ReplaceAll { fingerprint };
+    let parts = write_near(warehouse, &near, &placement.near).await?;
+    let near_table = warehouse.commit(&near, heads.get(NEAR_DUPLICATES), parts, &mode, note).await?;
+    let parts = write_groups(warehouse, &groups, placed, by).await?;
     let groups_table = warehouse.commit(&groups, heads.get(SPLIT_GROUPS), parts, &mode, note).await?;
-    Ok(vec![splits_table, groups_table])
+    Ok(vec![splits_table, near_table, groups_table])
 }
 
 async fn replace_changed(
@@ -80,6 +83,21 @@ fn push_split(rows: &mut Rows, row: &Placed) {
         Cell::Text(Some(&row.dataset)),
         Cell::Int(Some(i64::from(row.slice))),
     ]);
+}
+
+async fn write_near(warehouse: &Warehouse, spec: &TableSpec, near: &[NearDuplicates]) -> Result<Vec<Part>> {
+    let mut rows = TableRows::start(warehouse, spec)?;
+    for NearDuplicates { pair_ids, similarity, is_joined } in near {
+        let [pair_id, other] = pair_ids.map(id_text);
+        rows.rows.push(&[
+            Cell::Text(Some(&pair_id)),
+            Cell::Text(Some(&other)),
+            Cell::Float(Some(*similarity)),
+            Cell::Bool(Some(*is_joined)),
+        ]);
+        rows.flush_if_full().await?;
+    }
+    rows.finish().await
 }
 
 async fn write_groups(warehouse: &Warehouse, spec: &TableSpec, placed: &[Placed], by: SplitBy) -> Result<Vec<Part>> {

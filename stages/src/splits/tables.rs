@@ -10,17 +10,25 @@ pub const SPLITS: &str = "splits";
 /// The group of each pair, and why.
 pub const SPLIT_GROUPS: &str = "split_groups";
 
-/// Returns the declarations of `splits` and `split_groups`, in the order they are committed: `split_groups` last, since its fingerprint
-/// says that both are complete.
+/// Near-duplicates.
+pub const NEAR_DUPLICATES: &str = "near_duplicates";
+
+/// Returns the declarations of `splits`, `near_duplicates` and `split_groups`, in the order they are committed: `split_groups` last, since
+/// its fingerprint says that all are complete.
 ///
-/// They are two because most stages read the split alone: a group that grew rewrites a row of each of its pairs here, but no split, and so
+/// Splits and groups are two because most stages read the split alone: a group that grew rewrites a row of each of its pairs here, but no split, and so
 /// makes no labels stale.
-pub fn split_tables() -> [TableSpec; 2] {
+pub fn split_tables() -> [TableSpec; 3] {
     [
         sliced_table(
             SPLITS,
             "The split each pair belongs to; apart from `pairs`, so that a new assignment rewrites no code",
             splits_columns(),
+        ),
+        whole_table(
+            NEAR_DUPLICATES,
+            "Two pairs of nearly equal code; not all there are, since what is in one group already is not compared",
+            near_columns(),
         ),
         whole_table(SPLIT_GROUPS, "The group of each pair: the pairs that are kept in one split", groups_columns()),
     ]
@@ -36,6 +44,20 @@ fn splits_columns() -> Vec<Column> {
             false,
             "What put the pair there: upstream (the split its dataset gives it or another member of its group), time (its group's latest date) \
              or hash (its group has no date)",
+        ),
+    ]
+}
+
+fn near_columns() -> Vec<Column> {
+    vec![
+        ("pair_id", DataType::Utf8, false, "The pair with the smaller identifier"),
+        ("other_pair_id", DataType::Utf8, false, "The other pair"),
+        ("similarity", DataType::Float64, false, "Estimated share of runs of five tokens in common, from 0.8 to 1"),
+        (
+            "is_joined",
+            DataType::Boolean,
+            false,
+            "Whether they are in one group for it; not where the group would have grown past [split] max_group_share",
         ),
     ]
 }

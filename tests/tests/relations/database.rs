@@ -1,4 +1,4 @@
-//! A session as relations meet it: secprm's functions, a schema `base`, a tokenizer, and no tables but those a test makes.
+//! A session as relations meet it: secprm's functions, schemas `base` and `previous`, a tokenizer, and no tables but those a test makes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::prelude::SessionContext;
 use secprm::config::Project;
-use secprm::relation::{Library, RelationKind};
+use secprm::relation::{BASE_SCHEMA, Library, PREVIOUS_SCHEMA, RelationKind};
 use secprm_stages::functions::{TokenizerRegistry, register};
 use secprm_stages::train::train_tokenizer;
 use secprm_storage::{BATCH_ROWS, session_state_builder};
@@ -35,7 +35,9 @@ impl Database {
         let context = SessionContext::new_with_state(state.build());
         let registry = TokenizerRegistry::default();
         register(&context, &registry);
-        context.sql("CREATE SCHEMA base").await?.collect().await?;
+        for schema in [BASE_SCHEMA, PREVIOUS_SCHEMA] {
+            context.sql(&format!("CREATE SCHEMA {schema}")).await?.collect().await?;
+        }
         // 256 tokens leave no room for a merge: a text has as many tokens as bytes, which a reader of a test can count.
         let texts = context.sql("SELECT 'unused' AS text").await?.execute_stream().await?;
         let tokenizer =

@@ -11,11 +11,18 @@ pub(super) struct CallGraph {
     callers: Vec<BTreeMap<usize, BTreeSet<u32>>>,
 }
 
-/// A vulnerable function that a function reaches, and over how many calls.
+/// A vulnerable function that a function reaches, over how many calls, and which function it calls first on the way.
 #[derive(Clone, Copy)]
 struct Reached {
     vulnerable: usize,
     calls: u32,
+    first: usize,
+}
+
+/// The shortest ways from functions to vulnerable ones.
+pub(super) struct Ways {
+    /// The two nearest vulnerable functions of each function, itself included where it is one.
+    reached: Vec<Vec<Reached>>,
 }
 
 impl CallGraph {
@@ -55,16 +62,16 @@ impl CallGraph {
         CallGraph { callers }
     }
 
-    /// Returns over how many calls each function reaches a vulnerable function other than itself, if it does.
+    /// Finds the nearest vulnerable functions that each function reaches.
     ///
     /// Breadth first from all vulnerable functions at once. Each function keeps the two nearest that it reaches, so that
     /// a vulnerable one has another than itself; two are enough, and end every cycle. More vulnerable functions make no
-    /// distance longer.
-    pub(super) fn distances(&self, vulnerable: &BTreeSet<usize>) -> Vec<Option<u32>> {
+    /// way longer.
+    pub(super) fn ways(&self, vulnerable: &BTreeSet<usize>) -> Ways {
         let mut reached: Vec<Vec<Reached>> = vec![Vec::new(); self.callers.len()];
         let mut queue = VecDeque::new();
         for function in vulnerable.iter().filter(|function| **function < self.callers.len()) {
-            let itself = Reached { vulnerable: *function, calls: 0 };
+            let itself = Reached { vulnerable: *function, calls: 0, first: *function };
             reached[*function].push(itself);
             queue.push_back((*function, itself));
         }
@@ -72,21 +79,42 @@ impl CallGraph {
             for caller in self.callers[function].keys() {
                 let known = &mut reached[*caller];
                 if known.len() < 2 && known.iter().all(|other| other.vulnerable != found.vulnerable) {
-                    let further = Reached { calls: found.calls + 1, ..found };
+                    let further = Reached { calls: found.calls + 1, first: function, ..found };
                     known.push(further);
                     queue.push_back((*caller, further));
                 }
             }
         }
-        let others = |(function, known): (usize, &Vec<Reached>)| {
-            known.iter().filter(|found| found.vulnerable != function).map(|found| found.calls).min()
-        };
-        reached.iter().enumerate().map(others).collect()
+        Ways { reached }
     }
 
     /// Yields the functions that call a function, with the lines of their calls.
     pub(super) fn callers_of(&self, function: usize) -> impl Iterator<Item = (usize, &BTreeSet<u32>)> {
         self.callers.get(function).into_iter().flatten().map(|(caller, lines)| (*caller, lines))
+    }
+}
+
+impl Ways {
+    /// Returns over how many calls a function reaches a vulnerable function other than itself, if it does.
+    pub(super) fn calls(&self, function: usize) -> Option<u32> {
+        self.nearest(function).map(|found| found.calls)
+    }
+
+    /// Returns the functions on the way to that vulnerable function, both ends included.
+    pub(super) fn chain(&self, function: usize) -> Vec<usize> {
+        let mut chain = vec![function];
+        let mut next = self.nearest(function).copied();
+        while let Some(found) = next.filter(|found| found.calls > 0) {
+            chain.push(found.first);
+            let known = self.reached.get(found.first).into_iter().flatten();
+            next = known.copied().find(|other| other.vulnerable == found.vulnerable && other.calls < found.calls);
+        }
+        chain
+    }
+
+    fn nearest(&self, function: usize) -> Option<&Reached> {
+        let others = self.reached.get(function)?.iter().filter(|found| found.vulnerable != function);
+        others.min_by_key(|found| found.calls)
     }
 }
 
@@ -97,7 +125,23 @@ mod tests {
     use super::*;
 
     fn distances(functions: usize, edges: &[(usize, usize)], vulnerable: &[usize]) -> Vec<Option<u32>> {
-        CallGraph::of_edges(functions, edges).distances(&vulnerable.iter().copied().collect())
+        all_calls(&CallGraph::of_edges(functions, edges), &vulnerable.iter().copied().collect())
+    }
+
+    fn all_calls(graph: &CallGraph, vulnerable: &BTreeSet<usize>) -> Vec<Option<u32>> {
+        let ways = graph.ways(vulnerable);
+        (0..graph.callers.len()).map(|function| ways.calls(function)).collect()
+    }
+
+    #[test]
+    fn a_chain_names_every_function_down_to_the_vulnerable_one() {
+        let chain = |edges: &[(usize, usize)], vulnerable: &[usize], from: usize| {
+            CallGraph::of_edges(4, edges).ways(&vulnerable.iter().copied().collect()).chain(from)
+        };
+        assert_eq!(chain(&[(1, 0), (2, 1), (3, 2)], &[0], 3), [3, 2, 1, 0]);
+        // A vulnerable function on a cycle reaches the other vulnerable one, not itself.
+        assert_eq!(chain(&[(0, 1), (1, 2), (2, 0)], &[0, 2], 0), [0, 1, 2]);
+        assert_eq!(chain(&[(0, 0)], &[0], 0), [0]);
     }
 
     #[test]
@@ -136,9 +180,9 @@ mod tests {
             more in proptest::collection::btree_set(0usize..9, 0..4),
         ) {
             let graph = CallGraph::of_edges(9, &edges);
-            let few = graph.distances(&fewer);
+            let few = all_calls(&graph, &fewer);
             prop_assert_eq!(&few, &by_hand(9, &edges, &fewer));
-            let many = graph.distances(&fewer.union(&more).copied().collect());
+            let many = all_calls(&graph, &fewer.union(&more).copied().collect());
             for (few, many) in few.iter().zip(&many) {
                 prop_assert!(few.is_none() || many.is_some_and(|many| Some(many) <= *few));
             }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::functions::{Function, Functions};
-use super::graph::CallGraph;
+use super::graph::{CallGraph, Ways};
 use super::tree::{Parsed, parse};
+use crate::label::evidence::{LineSpan, Reason};
 use crate::label::lines::NormalText;
-use crate::label::natural::Mark;
 use crate::label::version::{FileVersion, FileVersions};
 use crate::label::{LabelOptions, Sources, VersionLabels};
 use crate::language::Language;
@@ -64,14 +64,15 @@ impl Propagation {
     pub const NONE: Propagation = Propagation { steps: 0, extent: Extent::None, unparsed_files: 0 };
 }
 
-/// Marks the steps of every function that calls a vulnerable function, directly or through others, source `caller`.
+/// Marks the steps of every function that calls a vulnerable function, directly or through others, source `caller`; `marked` are
+/// the lines that are vulnerable already.
 ///
 /// Callers come in the order of their distance, and all of one distance at once: where a distance would bring the steps
 /// with source `caller` over `max_propagated_share` of all steps, it and all farther ones are left out. As long as nothing
 /// is left out, more marks never give fewer propagated steps.
 pub(in crate::label) fn propagate(
     files: &[FileVersions<'_>],
-    marks: &[Mark],
+    marked: &[u32],
     version: &mut VersionLabels<'_>,
     options: &LabelOptions,
 ) -> Propagation {
@@ -89,18 +90,24 @@ pub(in crate::label) fn propagate(
         }
     }
     let graph = CallGraph::of(&all);
-    let vulnerable = vulnerable_functions(&all, files, marks);
-    let distances = graph.distances(&vulnerable);
-    let ranges = match options.propagate {
-        Propagate::CallSite => call_lines(&all, &graph, &vulnerable, &distances),
-        _ => function_lines(&all, &distances),
+    let vulnerable = vulnerable_functions(&all, files, marked);
+    let ways = graph.ways(&vulnerable);
+    let callers = match options.propagate {
+        Propagate::CallSite => calls(&all, &graph, &vulnerable, &ways),
+        _ => whole_functions(&all, &ways),
     };
-    spread(files, &ranges, version, options.max_propagated_share, &mut propagation);
+    spread(files, &callers, version, options.max_propagated_share, &mut propagation);
     propagation
 }
 
-/// Lines of a file, first and last.
-type Lines = (usize, (u32, u32));
+/// A caller, or a call in it.
+struct Caller {
+    file: usize,
+    /// Its lines within the file.
+    lines: LineSpan,
+    /// The names of the functions from it down to the vulnerable one.
+    chain: String,
+}
 
 /// Says whether there may be two functions, so that one may call the other: a look that costs next to nothing, since most
 /// samples are one function.
@@ -139,8 +146,8 @@ fn defining_words(language: Language) -> &'static [&'static str] {
     }
 }
 
-fn vulnerable_functions(all: &Functions, files: &[FileVersions<'_>], marks: &[Mark]) -> BTreeSet<usize> {
-    let marked: BTreeSet<u32> = marks.iter().map(|(line, _)| *line).collect();
+fn vulnerable_functions(all: &Functions, files: &[FileVersions<'_>], marked: &[u32]) -> BTreeSet<usize> {
+    let marked: BTreeSet<u32> = marked.iter().copied().collect();
     let is_vulnerable = |function: &Function| {
         let Some(file) = files.get(function.file) else { return false };
         let before = file.vulnerable.lines_before;
@@ -150,65 +157,75 @@ fn vulnerable_functions(all: &Functions, files: &[FileVersions<'_>], marks: &[Ma
     functions.filter(|(_, function)| is_vulnerable(function)).map(|(index, _)| index).collect()
 }
 
-/// The lines of all callers, by their distance.
-fn function_lines(all: &Functions, distances: &[Option<u32>]) -> BTreeMap<u32, Vec<Lines>> {
-    let mut lines: BTreeMap<u32, Vec<Lines>> = BTreeMap::new();
-    for (function, distance) in all.functions.iter().zip(distances) {
-        if let Some(distance) = distance {
-            lines.entry(*distance).or_default().push((function.file, function.lines));
+/// All callers, by their distance.
+fn whole_functions(all: &Functions, ways: &Ways) -> BTreeMap<u32, Vec<Caller>> {
+    let mut callers: BTreeMap<u32, Vec<Caller>> = BTreeMap::new();
+    for (index, function) in all.functions.iter().enumerate() {
+        if let Some(distance) = ways.calls(index) {
+            let chain = named(all, &ways.chain(index));
+            let caller = Caller { file: function.file, lines: function.lines, chain };
+            callers.entry(distance).or_default().push(caller);
         }
     }
-    lines
+    callers
 }
 
-/// The lines of all calls of vulnerable functions and of callers, by the distance of the farther end.
-fn call_lines(
-    all: &Functions,
-    graph: &CallGraph,
-    vulnerable: &BTreeSet<usize>,
-    distances: &[Option<u32>],
-) -> BTreeMap<u32, Vec<Lines>> {
-    let mut lines: BTreeMap<u32, Vec<Lines>> = BTreeMap::new();
+/// All calls of vulnerable functions and of callers, by the distance of the farther end.
+fn calls(all: &Functions, graph: &CallGraph, vulnerable: &BTreeSet<usize>, ways: &Ways) -> BTreeMap<u32, Vec<Caller>> {
+    let mut callers: BTreeMap<u32, Vec<Caller>> = BTreeMap::new();
     for target in 0..all.functions.len() {
-        let own = match vulnerable.contains(&target) {
-            true => Some(0),
-            false => distances.get(target).copied().flatten(),
+        let (own, below) = match vulnerable.contains(&target) {
+            true => (Some(0), vec![target]),
+            false => (ways.calls(target), ways.chain(target)),
         };
         let Some(own) = own else { continue };
-        for (caller, calls) in graph.callers_of(target) {
-            if let (Some(function), Some(Some(distance))) = (all.functions.get(caller), distances.get(caller)) {
-                let at = lines.entry((own + 1).max(*distance)).or_default();
-                at.extend(calls.iter().map(|line| (function.file, (*line, *line))));
+        for (caller, lines) in graph.callers_of(target) {
+            if let (Some(function), Some(distance)) = (all.functions.get(caller), ways.calls(caller)) {
+                let chain = named(all, &[&[caller], below.as_slice()].concat());
+                let call = |line: &u32| Caller { file: function.file, lines: (*line, *line), chain: chain.clone() };
+                callers.entry((own + 1).max(distance)).or_default().extend(lines.iter().map(call));
             }
         }
     }
-    lines
+    callers
+}
+
+fn named(all: &Functions, chain: &[usize]) -> String {
+    let name = |function: &usize| all.functions.get(*function).and_then(|function| function.name.as_deref());
+    chain.iter().map(|function| name(function).unwrap_or("(unnamed)")).collect::<Vec<_>>().join(" > ")
 }
 
 fn spread(
     files: &[FileVersions<'_>],
-    ranges: &BTreeMap<u32, Vec<Lines>>,
+    callers: &BTreeMap<u32, Vec<Caller>>,
     version: &mut VersionLabels<'_>,
     max_share: f64,
     propagation: &mut Propagation,
 ) {
     let most = max_share * version.steps.len() as f64;
-    let mut reached = BTreeSet::new();
-    for lines in ranges.values() {
-        let in_file = |(file, (first, last)): &Lines| files.get(*file).map(|file| (&file.vulnerable, *first, *last));
-        let steps =
-            lines.iter().filter_map(in_file).flat_map(|(file, first, last)| steps_of(file, first, last, version));
-        let further: BTreeSet<usize> = steps.filter(|step| !reached.contains(step)).collect();
+    let mut reached: BTreeMap<usize, &Caller> = BTreeMap::new();
+    for of_one_distance in callers.values() {
+        let mut further: BTreeMap<usize, &Caller> = BTreeMap::new();
+        for caller in of_one_distance {
+            let Some(file) = files.get(caller.file) else { continue };
+            for step in steps_of(&file.vulnerable, caller.lines.0, caller.lines.1, version) {
+                if !reached.contains_key(&step) {
+                    further.entry(step).or_insert(caller);
+                }
+            }
+        }
         if (reached.len() + further.len()) as f64 > most {
             propagation.extent = Extent::Capped;
             break;
         }
         propagation.extent = Extent::Full;
-        reached.extend(further);
+        reached.append(&mut further);
     }
     propagation.steps = reached.len();
-    for step in reached {
-        version.mark(step, Sources::CALLER);
+    for (step, caller) in reached {
+        let lines_before = files.get(caller.file).map_or(0, |file| file.vulnerable.lines_before);
+        let reason = Reason::given(Sources::CALLER, caller.lines, Some(caller.chain.clone()));
+        version.mark(step, reason.moved(lines_before, 0));
     }
 }
 
