@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
 use futures::StreamExt;
 use secprm_storage::Table;
 
@@ -10,6 +9,7 @@ use crate::catalog::Sessions;
 use crate::config::{ChecksConfig, Severity, nearest};
 use crate::error::{Error, Result, in_plain_words};
 use crate::history::CheckResult;
+use crate::output::json_rows;
 use crate::relation::{Library, RelationKind};
 
 /// Rows of a check that are kept as examples.
@@ -67,12 +67,4 @@ pub fn verify_severities(library: &Library, config: &ChecksConfig) -> Result<()>
         Some(near) => error.hint(format!("did you mean {near}? `secprm check` lists the checks")),
         None => error.hint("`secprm check` lists the checks"),
     })
-}
-
-fn json_rows(batch: &RecordBatch) -> Result<Vec<String>> {
-    let mut bytes = Vec::new();
-    let mut writer = arrow::json::LineDelimitedWriter::new(&mut bytes);
-    writer.write(batch)?;
-    writer.finish()?;
-    Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`config::Project`] says what is read and where it goes. [`stages`] and the files under `sql/` ([`relation`]) make the [`dag`];
 //! [`freshness`] decides what is stale, [`plan`] says so beforehand, [`run`] does it, [`checks`] audit it and a [`release`] makes it
-//! visible. [`catalog`] is how SQL sees tables and views. [`cli`] is the command.
+//! visible. [`catalog`] is how SQL sees tables and views. [`explain`] says why a step is labelled as it is. [`cli`] is the command.
 
 pub mod catalog;
 pub mod checks;
@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod dag;
 pub mod error;
+pub mod explain;
 pub mod freshness;
 pub mod history;
 mod lazy_schema;

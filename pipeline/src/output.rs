@@ -187,6 +187,18 @@ fn rounded(text: &str) -> String {
     }
 }
 
+/// Returns each row as one JSON object; nulls are left out.
+///
+/// # Errors
+/// Values that JSON has no form for.
+pub fn json_rows(batch: &RecordBatch) -> Result<Vec<String>> {
+    let mut bytes = Vec::new();
+    let mut writer = arrow::json::LineDelimitedWriter::new(&mut bytes);
+    writer.write(batch)?;
+    writer.finish()?;
+    Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+}
+
 /// Turns lists and structs into text, since CSV has none.
 fn flat(batch: &RecordBatch) -> Result<RecordBatch> {
     let options = FormatOptions::default();

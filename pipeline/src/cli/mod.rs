@@ -1,6 +1,8 @@
 //! The command line: one file a command.
 
 mod check;
+mod diff;
+mod explain;
 mod export;
 mod history;
 mod init;
@@ -49,6 +51,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Show the dataset statistics (the paper's table 11) and the metrics.
     Stats(stats::StatsArgs),
+    /// Show what changed between two releases: rows and labels, by which rule.
+    Diff(diff::DiffArgs),
+    /// Show why a sample's steps have their labels, from the raw record to the scores.
+    Explain(explain::ExplainArgs),
     /// Answer a query, or open an interactive shell.
     Sql(sql::SqlArgs),
     /// Write a table or view as plain Parquet, or the pairs' code as files for static analysers.
@@ -106,6 +112,8 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Runs(args) => history::runs(opened()?, &args).await,
         Command::Check(args) => check::check(opened()?, &args).await,
         Command::Stats(args) => stats::stats(opened()?, &args).await,
+        Command::Diff(args) => diff::diff(opened()?, &args).await,
+        Command::Explain(args) => explain::explain(opened()?, &args).await,
         Command::Sql(args) => sql::sql(opened()?, &args).await,
         Command::Export(args) => export::export(opened()?, &args).await,
         Command::Files(args) => export::files(opened()?, &args).await,
