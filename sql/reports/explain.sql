@@ -14,16 +14,12 @@ SELECT
     e.reasons
 FROM (
     SELECT
-        *, unnest(range(0, n_steps)) AS step_index, unnest(completions) AS text, unnest(labels) AS label,
+        sample_id, pair_id, role, label_mode, rule_version, dataset, slice, subset, granularity, language, cwe, cve, project, commit_id,
+        file_path, function_name, split, upstream_split, n_steps, n_chars, alignment, propagation,
+        unnest(range(0, n_steps)) AS step_index, unnest(completions) AS text, unnest(labels) AS label,
         unnest(label_sources) AS label_source, unnest(supervised) AS supervised, unnest(step_start_line) AS start_line,
         unnest(step_end_line) AS end_line, unnest(step_file) AS file_index
-    FROM (
-        SELECT
-            sample_id, pair_id, role, label_mode, rule_version, dataset, slice, subset, granularity, language, cwe, cve, project, commit_id,
-            file_path, function_name, split, upstream_split, n_steps, n_chars, alignment, propagation, completions, labels, label_sources,
-            supervised, step_start_line, step_end_line, step_file
-        FROM samples WHERE sample_id = $sample_id
-    ) AS one
+    FROM samples WHERE sample_id = $sample_id
 ) AS s
 LEFT JOIN base.pairs AS p ON p.pair_id = s.pair_id AND p.dataset = s.dataset AND p.slice = s.slice
 LEFT JOIN splits AS g ON g.pair_id = s.pair_id AND g.dataset = s.dataset AND g.slice = s.slice

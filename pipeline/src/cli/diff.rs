@@ -44,5 +44,10 @@ pub async fn diff(opened: Opened, args: &DiffArgs) -> Result<()> {
          WHERE n <> 0 ORDER BY section, dataset, label_mode, n DESC, change, before, after",
         parse_query(DIFF)?
     );
-    print_stream(session.sql(&query).await?.execute_stream().await?, args.format, &mut stdout().lock()).await
+    let rows = session.sql(&query).await?;
+    if args.format == Format::Table && rows.clone().limit(0, Some(1))?.count().await? == 0 {
+        eprintln!("no row and no label differs between release {} and release {}", args.earlier, later.id);
+        return Ok(());
+    }
+    print_stream(rows.execute_stream().await?, args.format, &mut stdout().lock()).await
 }

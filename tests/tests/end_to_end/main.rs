@@ -3,5 +3,6 @@
 
 mod commits;
 mod dataflow;
+mod defects;
 mod project;
 mod splits;

@@ -121,7 +121,7 @@ async fn a_slice_whose_splits_did_not_change_is_not_labelled_again() {
     let (splits, samples, groups) = versions().await;
     configure(&given, &data.path().display().to_string(), "[split]\nby = \"upstream\"\n[limits]\nslice_mib = 1");
     let outcome = given.run_selected(&[]).await;
-    assert_eq!(stages(&outcome), ["splits"]);
+    assert_eq!(stages(&outcome), ["splits", "duplicates"]);
     assert_eq!(versions().await, (splits, samples, groups + 1));
     // A full refresh writes them anew all the same: it repairs a table that lost a file.
     given.run(&RunOptions { full_refresh: true, ..RunOptions::default() }).await;
