@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::facts::{Facts, Reason, Step};
 use super::side_by_side::{Line, Row, Style, beside};
+use crate::output::counted;
 
 /// Lines before and after the step that are shown beside it.
 const CONTEXT: i64 = 3;
@@ -74,7 +75,7 @@ fn write_chain(out: &mut dyn Write, sample: &Step) -> io::Result<()> {
         ]),
     )?;
     let upstream = sample.upstream_split.as_ref().map(|split| format!("its dataset says {split}"));
-    let source = sample.split_source.as_ref().map(|source| format!("by {source}"));
+    let source = sample.split_source.as_ref().map(|source| format!("decided by {source}"));
     entry("split", joined(&[Some(sample.split.clone()), source, upstream]))?;
     let aligned = sample.alignment.as_ref().map(|kind| format!("lines aligned by {kind}"));
     let callers =
@@ -84,19 +85,19 @@ fn write_chain(out: &mut dyn Write, sample: &Step) -> io::Result<()> {
     entry(
         "sample",
         format!(
-            "{}  {} version, mode {}, rules of version {}, {} steps, {} characters",
+            "{}  {} version, mode {}, rules of version {}, {}, {}",
             sample.sample_id,
             sample.role,
             sample.label_mode.as_str(),
             sample.rule_version,
-            sample.n_steps,
-            sample.n_chars
+            counted(sample.n_steps, "step"),
+            counted(sample.n_chars, "character")
         ),
     )?;
     let shard = match (sample.windows, sample.tokens) {
         (Some(windows), Some(tokens)) => {
             let tokenizer = sample.tokenizer_id.as_deref().unwrap_or("");
-            format!("{windows} window{}, {tokens} tokens of tokenizer {tokenizer}", if windows == 1 { "" } else { "s" })
+            format!("{}, {} of tokenizer {tokenizer}", counted(windows, "window"), counted(tokens, "token"))
         }
         _ => "none: of another label mode than the one that is trained on, or not made yet".to_owned(),
     };

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod data;
+mod ledger;
 mod mistakes;
 mod plans;
 mod project;

@@ -95,6 +95,7 @@ pub fn filters() -> impl Drop {
     settings.add_filter(r"\d+\.\d s\b", "[seconds]");
     settings.add_filter(r"process \d+, for \d+ s", "process [pid], for [seconds]");
     settings.add_filter(r"loss \d+\.\d+", "loss [loss]");
+    settings.add_filter(r"(p_secure|reward|R =) -?\d\.\d{4}", "$1 [score]");
     settings.add_filter(r"[0-9a-f]{32}", "[hash]");
     settings.add_filter(r"part-\d+-[0-9a-f-]{36}-c\d+", "part-[uuid]");
     settings.bind_to_scope()
