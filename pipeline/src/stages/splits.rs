@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use secprm_stages::ingest::PAIRS;
 use secprm_stages::splits::{
-    NEAR_DUPLICATES, SPLIT_GROUPS, SPLITS, SplitOptions, place, read_pairs, split_tables, write_splits,
+    NEAR_DUPLICATES, SPLIT_GROUPS, SPLITS, SplitOptions, place, read_keys, read_pairs, split_tables, write_splits,
 };
 use secprm_storage::Table;
 
@@ -54,10 +54,8 @@ impl SplitsStage {
         let rule = if is_anew { "" } else { self.options.by.as_str() };
         format!(
             "SELECT p.pair_id, p.dataset, p.slice, p.commit_id, p.cve, p.project, p.upstream_split, \
-             coalesce(p.committed_at, p.published_at) AS dated_at, k.code_hashes, k.signatures, \
-             e.split AS earlier_split, e.split_source AS earlier_source \
+             coalesce(p.committed_at, p.published_at) AS dated_at, e.split AS earlier_split, e.split_source AS earlier_source \
              FROM base.pairs AS p \
-             LEFT JOIN {CODE_KEYS} AS k ON p.pair_id = k.pair_id \
              LEFT JOIN (SELECT s.pair_id, s.split, s.split_source FROM {SPLITS} AS s \
              INNER JOIN {SPLIT_GROUPS} AS g ON s.pair_id = g.pair_id WHERE g.split_by = '{rule}') AS e ON p.pair_id = e.pair_id"
         )
@@ -89,6 +87,12 @@ impl Stage for SplitsStage {
         let mut pairs = Vec::with_capacity(usize::try_from(rows).unwrap_or_default());
         while let Some(batch) = batches.next().await {
             read_pairs(&batch?, &mut pairs)?;
+        }
+        pairs.sort_unstable_by_key(|pair| pair.pair_id);
+        let keys = format!("SELECT pair_id, code_hashes, signatures FROM {CODE_KEYS}");
+        let mut batches = session.sql(&keys).await?.execute_stream().await?;
+        while let Some(batch) = batches.next().await {
+            read_keys(&batch?, &mut pairs)?;
         }
         let options = self.options;
         let placement = tokio::task::spawn_blocking(move || place(pairs, &options)).await;

@@ -10,8 +10,8 @@ use super::pair::SplitPair;
 use super::split::{Split, SplitSource};
 use crate::error::{Result, StageError};
 
-/// Reads the rows of a query with the columns `pair_id, dataset, slice, commit_id, cve, project, upstream_split, dated_at, code_hashes,
-/// signatures, earlier_split, earlier_source` and adds them to `pairs`.
+/// Reads the rows of a query with the columns `pair_id, dataset, slice, commit_id, cve, project, upstream_split, dated_at, earlier_split,
+/// earlier_source` and adds them to `pairs`, without the keys of their code.
 ///
 /// # Errors
 /// [`StageError::Table`] if a column is missing or of another type, or holds what this version does not write.
@@ -21,16 +21,14 @@ pub fn read_pairs(batch: &RecordBatch, pairs: &mut Vec<SplitPair>) -> Result<()>
         texts(batch, ["project", "upstream_split", "earlier_split", "earlier_source"])?;
     let slices = numbers::<Int32Type>(batch, "slice")?;
     let dates = numbers::<TimestampMicrosecondType>(batch, "dated_at")?;
-    let [hashes, signatures] = [lists(batch, "code_hashes")?, lists(batch, "signatures")?];
     let mut known: Option<Arc<str>> = pairs.last().map(|pair| pair.dataset.clone());
     for row in 0..batch.num_rows() {
         let name = datasets.value(row);
         // Rows of a dataset come one after the other, so that they can share its name.
         let dataset = known.take().filter(|known| **known == *name).unwrap_or_else(|| Arc::from(name));
         known = Some(dataset.clone());
-        let pair_id = ids.value(row);
         pairs.push(SplitPair {
-            pair_id: u128::from_str_radix(pair_id, 16).map_err(|_| broken(format!("{pair_id} is no pair_id")))?,
+            pair_id: id_of(ids.value(row))?,
             upstream: text(upstream, row).and_then(|name| Split::of_dataset(&dataset, name)),
             dataset,
             slice: slices.value(row),
@@ -38,12 +36,36 @@ pub fn read_pairs(batch: &RecordBatch, pairs: &mut Vec<SplitPair>) -> Result<()>
             cve: text(cves, row).map(str::to_owned),
             project: text(projects, row).map(str::to_owned),
             date: dates.is_valid(row).then(|| dates.value(row)),
-            code_hashes: hashes_of(hashes, row)?,
-            signatures: signatures_of(signatures, row)?,
+            code_hashes: Vec::new(),
+            signatures: Vec::new(),
             earlier: earlier_of(text(splits, row), text(sources, row)),
         });
     }
     Ok(())
+}
+
+/// Gives pairs, which are ordered by identifier, the keys of their code: rows of a query with the columns `pair_id, code_hashes,
+/// signatures`, in any order. Apart from [`read_pairs`], since a join would hold all signatures once more.
+///
+/// # Errors
+/// As [`read_pairs`].
+pub fn read_keys(batch: &RecordBatch, pairs: &mut [SplitPair]) -> Result<()> {
+    let [ids] = texts(batch, ["pair_id"])?;
+    let [hashes, signatures] = [lists(batch, "code_hashes")?, lists(batch, "signatures")?];
+    for row in 0..batch.num_rows() {
+        let id = id_of(ids.value(row))?;
+        // Keys of a pair that is no more belong to a slice that will be computed again.
+        let Ok(at) = pairs.binary_search_by_key(&id, |pair| pair.pair_id) else { continue };
+        if let Some(pair) = pairs.get_mut(at) {
+            pair.code_hashes = hashes_of(hashes, row)?;
+            pair.signatures = signatures_of(signatures, row)?;
+        }
+    }
+    Ok(())
+}
+
+fn id_of(text: &str) -> Result<u128> {
+    u128::from_str_radix(text, 16).map_err(|_| broken(format!("{text} is no pair_id")))
 }
 
 fn hashes_of(lists: &ListArray, row: usize) -> Result<Vec<i64>> {
