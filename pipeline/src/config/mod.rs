@@ -1,10 +1,12 @@
 //! `secprm.toml`: what is read, how it is labelled, trained and scored, and where everything goes.
 
+mod audit;
 mod load;
 mod nearest;
 mod parameters;
 mod train;
 
+pub use audit::AuditConfig;
 pub use load::{DEFAULT_FILE, Project};
 pub use nearest::nearest;
 pub use train::{ModelConfig, TrainSection, When};
@@ -50,6 +52,9 @@ pub struct Config {
     /// How step rewards become verdicts.
     #[serde(default)]
     pub score: ScoreConfig,
+    /// The shortcut audit.
+    #[serde(default)]
+    pub audit: AuditConfig,
     /// Severities of the data checks.
     #[serde(default)]
     pub checks: ChecksConfig,

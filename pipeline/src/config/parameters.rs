@@ -25,6 +25,7 @@ impl Config {
             ("tau", float(self.score.tau)),
             ("threshold", float(self.score.threshold)),
             ("tie", quote(tie_name(self.score.tie))),
+            ("audit_margin", float(self.audit.margin)),
         ])
     }
 

@@ -37,7 +37,7 @@ const VIEWS: [(RelationKind, &str, &str); 8] = shipped!(
     "dataset_stats",
     "split_conflicts",
 );
-const CHECKS: [(RelationKind, &str, &str); 14] = shipped!(
+const CHECKS: [(RelationKind, &str, &str); 15] = shipped!(
     Check,
     "checks",
     "ingest_accounting",
@@ -54,6 +54,7 @@ const CHECKS: [(RelationKind, &str, &str); 14] = shipped!(
     "split_leaks",
     "upstream_split_leaks",
     "large_groups",
+    "shortcut_excess",
 );
 
 /// Returns kind, name and text of the shipped `.sql` files.
