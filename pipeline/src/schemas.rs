@@ -1,4 +1,4 @@
-//! The tables that Rust writes: of ingest, of static analysers' findings, of splits, of the model, and of the run history.
+//! The tables that Rust writes: of ingest, of static analysers' findings, of splits, of the model, of the shortcut audit, and of the run history.
 
 use secprm_storage::TableSpec;
 
@@ -11,6 +11,7 @@ pub fn rust_tables() -> Vec<TableSpec> {
     specs.extend(secprm_stages::splits::split_tables());
     specs.extend(secprm_stages::train::model_tables());
     specs.push(secprm_stages::score::step_scores_table());
+    specs.push(secprm_stages::audit::audit_metrics_table());
     specs.extend(history_tables());
     specs
 }

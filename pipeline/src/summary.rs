@@ -26,7 +26,7 @@ const HELD_OUT: &str = "
         max(CASE WHEN metric = 'accuracy' THEN value END) AS accuracy,
         max(n) AS n
     FROM metrics
-    WHERE split <> 'train' AND aggregation IN ('none', 'risk')
+    WHERE split <> 'train' AND aggregation IN ('none', 'risk') AND model_id NOT LIKE 'audit:%'
     GROUP BY dataset, split, model_id
     ORDER BY dataset, split, judge";
 

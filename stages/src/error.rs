@@ -45,6 +45,9 @@ pub enum StageError {
         /// What is wrong with it.
         message: String,
     },
+    /// A classifier of the shortcut audit could not be fitted or asked.
+    #[error("shortcut audit: {0}")]
+    Fit(String),
     /// The user interrupted; nothing was committed.
     #[error("interrupted")]
     Interrupted,

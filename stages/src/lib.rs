@@ -2,8 +2,10 @@
 //!
 //! Along the data: [`ingest`] reads raw records into pairs; [`findings`] reads what static analysers say of them; [`splits`] groups
 //! them and gives each group a split; [`label`] cuts code into steps and labels them (pure); [`functions`] makes the verbs of label,
-//! model and evaluation callable from SQL; [`train`] and [`score`] run the model; [`evaluate`] measures (pure).
+//! model and evaluation callable from SQL; [`train`] and [`score`] run the model; [`evaluate`] measures (pure); [`audit`] measures what
+//! structure alone gives away.
 
+pub mod audit;
 pub mod evaluate;
 pub mod findings;
 pub mod functions;

@@ -150,6 +150,12 @@ fn validate(config: &Config) -> Result<()> {
             "the paper uses 0.5",
         );
     }
+    if !(0.0..=1.0).contains(&config.audit.margin) {
+        return complaint(
+            format!("[audit] margin = {} is outside of 0 to 1", config.audit.margin),
+            "it is a difference of two AUROCs or accuracies; 0.05 when not given",
+        );
+    }
     Ok(())
 }
 

@@ -1,11 +1,13 @@
 //! `secprm.toml`: what is read, how it is labelled, trained and scored, and where everything goes.
 
+mod audit;
 mod checks;
 mod load;
 mod nearest;
 mod parameters;
 mod train;
 
+pub use audit::AuditConfig;
 pub use checks::{CheckLimits, ChecksConfig, Severity};
 pub use load::{DEFAULT_FILE, Project};
 pub use nearest::nearest;
@@ -50,6 +52,9 @@ pub struct Config {
     /// How step rewards become verdicts.
     #[serde(default)]
     pub score: ScoreConfig,
+    /// The shortcut audit.
+    #[serde(default)]
+    pub audit: AuditConfig,
     /// Severities and limits of the data checks.
     #[serde(default)]
     pub checks: ChecksConfig,

@@ -26,6 +26,7 @@ impl Config {
             ("tau", float(self.score.tau)),
             ("threshold", float(self.score.threshold)),
             ("tie", quote(tie_name(self.score.tie))),
+            ("audit_margin", float(self.audit.margin)),
             ("pairs_per_commit", limits.pairs_per_commit.to_string()),
             ("repeated_lines", limits.repeated_lines.to_string()),
         ]);

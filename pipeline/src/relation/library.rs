@@ -7,13 +7,16 @@ use super::{BASE_SCHEMA, PREVIOUS_SCHEMA, Relation, RelationKind};
 use crate::error::{Error, Result};
 use crate::schemas::rust_tables;
 
+/// Kind, name and text of a file.
+type Shipped = (RelationKind, &'static str, &'static str);
+
 macro_rules! shipped {
     ($kind:ident, $folder:literal, $($name:literal),+ $(,)?) => {
-        [$((RelationKind::$kind, $name, include_str!(concat!("../../../sql/", $folder, "/", $name, ".sql")))),+]
+        &[$((RelationKind::$kind, $name, include_str!(concat!("../../../sql/", $folder, "/", $name, ".sql")))),+]
     };
 }
 
-const TABLES: [(RelationKind, &str, &str); 11] = shipped!(
+const TABLES: &[Shipped] = shipped!(
     Table,
     "tables",
     "code_keys",
@@ -28,7 +31,7 @@ const TABLES: [(RelationKind, &str, &str); 11] = shipped!(
     "baseline_verdicts",
     "metrics",
 );
-const VIEWS: [(RelationKind, &str, &str); 9] = shipped!(
+const VIEWS: &[Shipped] = shipped!(
     View,
     "views",
     "pairs",
@@ -41,7 +44,7 @@ const VIEWS: [(RelationKind, &str, &str); 9] = shipped!(
     "dataset_stats",
     "split_conflicts",
 );
-const CHECKS: [(RelationKind, &str, &str); 28] = shipped!(
+const CHECKS: &[Shipped] = shipped!(
     Check,
     "checks",
     "ingest_accounting",
@@ -72,11 +75,12 @@ const CHECKS: [(RelationKind, &str, &str); 28] = shipped!(
     "project_leaks",
     "lost_steps",
     "drift",
+    "shortcut_excess",
 );
 
 /// Returns kind, name and text of the shipped `.sql` files.
 pub fn embedded_files() -> impl Iterator<Item = (RelationKind, &'static str, &'static str)> {
-    TABLES.into_iter().chain(VIEWS).chain(CHECKS)
+    TABLES.iter().chain(VIEWS).chain(CHECKS).copied()
 }
 
 /// The relations of a project by kind and name.

@@ -1,5 +1,6 @@
 //! The stages of the DAG: thin adaptors between tables and the crate `secprm-stages`.
 
+mod audit;
 mod findings;
 mod ingest;
 mod relation;
@@ -34,6 +35,7 @@ pub fn build_dag(project: &Project, library: &Library, sources: BTreeMap<Dataset
         Arc::new(ingest::IngestStage::new(project, sources)),
         Arc::new(findings::FindingsStage::new(project, analyses(project)?)),
         Arc::new(splits::SplitsStage::new(project)),
+        Arc::new(audit::AuditStage::new(project)),
     ];
     for relation in library.of_kind(RelationKind::Table) {
         stages.push(Arc::new(relation::RelationStage::new(relation.clone(), library)));

@@ -18,6 +18,7 @@ fn an_empty_warehouse_needs_everything() {
      code_keys           may run        0        0   if ingest changes what it reads
      splits              will run       1        1   it never ran
      samples             may run        0        0   if ingest or splits changes what it reads
+     audit               will run       1        1   it never ran
      baseline_verdicts   will run       1        1   it never ran
      label_rejects       may run        0        0   if ingest or code_keys or samples changes what it reads
      tokenizer           will run       1        1   it never ran
@@ -54,6 +55,7 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     code_keys,may run,0,1,if ingest changes what it reads
     splits,may run,0,1,if ingest or code_keys changes what it reads
     samples,may run,0,1,if ingest or splits changes what it reads
+    audit,may run,0,1,if splits or samples changes what it reads
     baseline_verdicts,may run,0,1,if samples changes what it reads
     label_rejects,may run,0,1,if ingest or code_keys or samples changes what it reads
     tokenizer,may run,0,1,if samples changes what it reads
@@ -62,7 +64,7 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     train,may run,0,1,if tokenizer or train_shards changes what it reads
     score,may run,0,1,if train_shards or train changes what it reads
     verdicts,may run,0,1,if samples or score changes what it reads
-    metrics,may run,0,1,if samples or baseline_verdicts or verdicts changes what it reads
+    metrics,may run,0,1,if samples or audit or baseline_verdicts or verdicts changes what it reads
     --- stderr
     ");
     project.replace("data/val/cwe-089.jsonl", "cursor.fetchone()", "cursor.fetchall()");
@@ -94,6 +96,7 @@ fn a_changed_parameter_is_named_and_reruns_what_depends_on_it() {
      code_keys           fresh          0        1
      splits              fresh          0        1
      samples             fresh          0        1
+     audit               fresh          0        1
      baseline_verdicts   fresh          0        1
      label_rejects       fresh          0        1
      tokenizer           fresh          0        1
@@ -132,6 +135,7 @@ fn a_table_of_the_users_own_joins_the_dag() {
      splits              fresh              0        1
      languages           will run           1        1   it never ran
      samples             not selected       0        1
+     audit               not selected       0        1
      baseline_verdicts   not selected       0        1
      label_rejects       not selected       0        1
      tokenizer           not selected       0        1
@@ -160,6 +164,7 @@ fn a_table_of_the_users_own_joins_the_dag() {
     splits,not selected,0,1,
     languages,will run,1,1,sql/tables/languages.sql changed
     samples,not selected,0,1,
+    audit,not selected,0,1,
     baseline_verdicts,not selected,0,1,
     label_rejects,not selected,0,1,
     tokenizer,not selected,0,1,

@@ -24,11 +24,12 @@ fn a_first_run_publishes_and_says_what_to_try_next() {
     assert_snapshot!(progress.join("\n"), @"
       train              step 1 of 2, head: loss [loss]
       train              step 2 of 2, head: loss [loss]
+    ✓ audit              48 rows, [seconds]
     ✓ baseline_verdicts  36 rows, [seconds]
     ✓ code_keys          7 rows, [seconds]
     ✓ ingest             17 rows, [seconds]
     ✓ label_rejects      1 row, [seconds]
-    ✓ metrics            40 rows, [seconds]
+    ✓ metrics            88 rows, [seconds]
     ✓ samples            12 rows, [seconds]
     ✓ score              12 rows, [seconds]
     ✓ shard_rejects      0 rows, [seconds]

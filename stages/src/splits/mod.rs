@@ -34,5 +34,6 @@ pub use pair::SplitPair;
 pub use read::{read_keys, read_pairs};
 pub use run::write_splits;
 pub use shingles::{LEAST_TOKENS, SHINGLE_TOKENS};
+pub(crate) use shingles::{Tokens, mix};
 pub use split::{Split, SplitBy, SplitOptions, SplitSource};
 pub use tables::{NEAR_DUPLICATES, SPLIT_GROUPS, SPLITS, split_tables};

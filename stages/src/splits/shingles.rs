@@ -12,12 +12,10 @@ pub const LEAST_TOKENS: usize = 50;
 
 /// Yields one hash for each run of `SHINGLE_TOKENS` tokens, in order, repeats included.
 ///
-/// A token is a word (letters, digits, `_`, everything beyond ASCII) or one other byte; white space is none. A run's hash is the
-/// polynomial of its tokens' hashes, carried on from the run before it (Rabin and Karp), so that a token costs the same however long
-/// runs are.
+/// A run's hash is the polynomial of its tokens' hashes, carried on from the run before it (Rabin and Karp), so that a token costs the
+/// same however long runs are.
 pub struct Shingles<'code> {
-    code: &'code [u8],
-    at: usize,
+    words: Tokens<'code>,
     /// Hashes of the newest tokens, in turn.
     window: [u64; SHINGLE_TOKENS],
     tokens: usize,
@@ -31,11 +29,29 @@ const LEAVING: u64 = BASE.wrapping_pow(SHINGLE_TOKENS as u32);
 impl<'code> Shingles<'code> {
     /// Starts at the first token of normal code.
     pub fn of(code: &'code [u8]) -> Self {
-        Shingles { code, at: 0, window: [0; SHINGLE_TOKENS], tokens: 0, polynomial: 0 }
+        Shingles { words: Tokens::of(code), window: [0; SHINGLE_TOKENS], tokens: 0, polynomial: 0 }
     }
+}
 
-    /// Returns the next token's hash: FNV-1a, for tokens are short, and equal hashes of different tokens do no harm.
-    fn next_token(&mut self) -> Option<u64> {
+/// Yields the hash of each token of code: FNV-1a, for tokens are short, and equal hashes of different tokens do no harm.
+///
+/// A token is a word (letters, digits, `_`, everything beyond ASCII) or one other byte; white space is none.
+pub struct Tokens<'code> {
+    code: &'code [u8],
+    at: usize,
+}
+
+impl<'code> Tokens<'code> {
+    /// Starts at the first token.
+    pub fn of(code: &'code [u8]) -> Self {
+        Tokens { code, at: 0 }
+    }
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
         loop {
             let byte = *self.code.get(self.at)?;
             self.at += 1;
@@ -59,7 +75,7 @@ impl Iterator for Shingles<'_> {
 
     fn next(&mut self) -> Option<u64> {
         loop {
-            let newest = self.next_token()?;
+            let newest = self.words.next()?;
             let oldest = std::mem::replace(&mut self.window[self.tokens % SHINGLE_TOKENS], newest);
             self.polynomial =
                 self.polynomial.wrapping_mul(BASE).wrapping_add(newest).wrapping_sub(oldest.wrapping_mul(LEAVING));
@@ -90,7 +106,7 @@ fn add_byte(hash: u64, byte: u8) -> u64 {
 }
 
 /// Spreads a number over all 64 bits; the last step of the generator SplitMix64.
-pub(super) fn mix(number: u64) -> u64 {
+pub fn mix(number: u64) -> u64 {
     let mut state = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

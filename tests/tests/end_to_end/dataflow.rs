@@ -41,7 +41,8 @@ async fn the_samples_become_labels_a_model_scores_and_metrics_and_nothing_is_los
     assert_eq!(set(reasons), set(expected.map(str::to_owned)));
     assert_eq!(given.count("SELECT count(*) FROM samples").await, 192);
     let judges = given.texts("SELECT DISTINCT model_id FROM metrics WHERE split = 'test' AND metric = 'auroc'").await;
-    assert_eq!(judges.len(), 4, "{judges:?}");
+    // The model, three baselines, and six judges of the shortcut audit.
+    assert_eq!(judges.len(), 10, "{judges:?}");
     let unscored = "SELECT count(*) FROM steps WHERE NOT EXISTS \
         (SELECT 1 FROM step_scores c WHERE c.sample_id = steps.sample_id AND c.step_index = steps.step_index)";
     assert_eq!(given.count(unscored).await, given.count("SELECT count(*) FROM rejects WHERE stage = 'shards'").await);
@@ -102,7 +103,9 @@ async fn a_shipped_relation_can_be_replaced_by_one_with_other_columns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_sven_is_accounted_for_and_paper_mode_gives_table_11() {
     let Some(sven) = real_data("sven") else { return };
-    let extra = format!("[label]\nmodes = [\"natural\", \"paper\"]\n[split]\nby = \"upstream\"\n{NO_TRAINING}");
+    let extra = format!(
+        "[label]\nmodes = [\"natural\", \"paper\"]\n[split]\nby = \"upstream\"\n[audit]\nmax_pairs = 0\n{NO_TRAINING}"
+    );
     let given = project(&sven, &extra);
     given.run_selected(&[]).await;
     // Two pairs have a reject beside them, for marks of experts that they go without.

@@ -1,6 +1,7 @@
 //! The pipeline in process, from raw records to what is asked in SQL.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod commits;
 mod dataflow;
 mod defects;
