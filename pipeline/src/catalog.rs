@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{col, lit};
@@ -17,6 +18,7 @@ use secprm_storage::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Table, session_state_builde
 
 use crate::config::nearest;
 use crate::error::{Error, Result, in_plain_words};
+use crate::information_schema::{CommentedInformationSchema, Comments};
 use crate::lazy_schema::{Content, LazySchema};
 use crate::relation::{BASE_SCHEMA, Library, RelationKind};
 use crate::schemas::rust_tables;
@@ -136,17 +138,21 @@ impl Sessions {
             providers.insert(name.clone(), provider);
         }
         let session = context.state_weak_ref();
+        let state = move || session.upgrade().map(|state| state.read().clone());
+        let comments = Comments { tables: tables.clone(), library: self.library.clone() };
+        let information_schema = CommentedInformationSchema::new(comments, state.clone());
         let content = Arc::new(Content {
             tables: providers,
             declared: self.declared.clone(),
             library: self.library.clone(),
-            state: Box::new(move || session.upgrade().map(|state| state.read().clone())),
+            state: Box::new(state),
             planned: Mutex::default(),
         });
         let public = Arc::new(LazySchema::of_tables_and_views(content.clone()));
         let catalog = context.catalog(CATALOG).ok_or_else(|| Error::bug("the session has no catalog"))?;
         catalog.register_schema(BASE_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
         catalog.register_schema(PUBLIC_SCHEMA, public.clone())?;
+        catalog.register_schema(INFORMATION_SCHEMA, Arc::new(information_schema))?;
         Ok((context, public))
     }
 }

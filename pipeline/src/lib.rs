@@ -12,6 +12,7 @@ pub mod dag;
 pub mod error;
 pub mod freshness;
 pub mod history;
+mod information_schema;
 mod lazy_schema;
 pub mod open;
 pub mod output;

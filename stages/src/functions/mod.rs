@@ -2,6 +2,7 @@
 
 mod access;
 mod code_keys;
+mod counts;
 mod detection;
 mod identifiers;
 mod label_arguments;
@@ -36,7 +37,8 @@ pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
         rewards::p_secure(),
         rewards::predict_secure(),
         detection::detection_metrics(),
-        detection::count_zeros(),
+        counts::count_zeros(),
+        counts::source_counts(),
     ]
 }
 
@@ -54,8 +56,8 @@ pub fn function_version(name: &str) -> u32 {
             DIFFERENCE_VERSION + LabelMode::ALL.iter().map(|mode| mode.rule_version()).sum::<u32>()
         }
         "code_keys" => DIFFERENCE_VERSION + CODE_KEYS_VERSION,
-        "encode_example" | "count_tokens" => 1,
-        "detection_metrics" | "sequence_reward" | "p_secure" | "predict_secure" => 1,
+        "encode_example" => 2,
+        "count_tokens" | "detection_metrics" | "sequence_reward" | "p_secure" | "predict_secure" => 1,
         _ => 0,
     }
 }

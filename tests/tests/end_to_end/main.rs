@@ -3,5 +3,6 @@
 
 mod commits;
 mod dataflow;
+mod documented;
 mod project;
 mod splits;
