@@ -14,19 +14,21 @@
 --! fixed_shorter = "Pairs whose fixed version is the shorter one"
 
 -- A table, since the two versions of a pair are found by a join of samples with themselves.
-WITH measured AS (
-    SELECT
-        s.pair_id, s.role, s.dataset, s.slice, s.subset, s.label_mode, s.split, s.vulnerable, s.n_chars, s.n_steps,
-        e.code_tokens AS n_tokens
-    FROM samples AS s
-    LEFT JOIN train_shards AS e ON e.sample_id = s.sample_id AND e.dataset = s.dataset AND e.slice = s.slice AND e.window_index = 0
-),
-lengths AS (
-    SELECT dataset, subset, label_mode, split, vulnerable, 'characters' AS measure, n_chars AS length FROM measured
+WITH lengths AS (
+    SELECT dataset, subset, label_mode, split, vulnerable, measured['measure'] AS measure, measured['length'] AS length
+    FROM (
+        SELECT
+            dataset, subset, label_mode, split, vulnerable,
+            unnest([
+                named_struct('measure', 'characters', 'length', CAST(n_chars AS BIGINT)),
+                named_struct('measure', 'steps', 'length', CAST(n_steps AS BIGINT))
+            ]) AS measured
+        FROM samples
+    ) AS listed
     UNION ALL
-    SELECT dataset, subset, label_mode, split, vulnerable, 'steps' AS measure, n_steps AS length FROM measured
-    UNION ALL
-    SELECT dataset, subset, label_mode, split, vulnerable, 'tokens' AS measure, n_tokens AS length FROM measured WHERE n_tokens IS NOT NULL
+    SELECT dataset, subset, label_mode, split, vulnerable, 'tokens' AS measure, code_tokens AS length
+    FROM train_shards
+    WHERE window_index = 0
 ),
 -- Samples of equal length are counted together, so that ranks are sums over lengths and not over samples.
 counted AS (
@@ -35,10 +37,9 @@ counted AS (
         count(*) FILTER (WHERE vulnerable) AS vulnerable,
         count(*) FILTER (WHERE NOT vulnerable) AS secure
     FROM (
-        SELECT * FROM lengths
-        UNION ALL
-        SELECT dataset, 'all' AS subset, label_mode, split, vulnerable, measure, length FROM lengths
-    ) AS counted_twice
+        SELECT dataset, unnest([subset, 'all']) AS subset, label_mode, split, vulnerable, measure, length
+        FROM lengths
+    ) AS in_subsets
     GROUP BY dataset, subset, label_mode, split, measure, length
 ),
 ranked AS (
@@ -61,30 +62,38 @@ told AS (
 ),
 grown AS (
     SELECT
-        v.dataset, v.subset, v.label_mode, v.split,
-        f.n_chars - v.n_chars AS chars,
-        f.n_steps - v.n_steps AS steps,
-        f.n_tokens - v.n_tokens AS tokens
-    FROM measured AS v
-    INNER JOIN measured AS f
-        ON v.pair_id = f.pair_id AND v.label_mode = f.label_mode AND v.dataset = f.dataset AND v.slice = f.slice
-    WHERE v.role = 'vulnerable' AND f.role = 'fixed'
+        dataset, label_mode, split,
+        unnest([
+            named_struct('measure', 'characters', 'growth', CAST(chars AS BIGINT)),
+            named_struct('measure', 'steps', 'growth', CAST(steps AS BIGINT)),
+            named_struct('measure', 'tokens', 'growth', CAST(tokens AS BIGINT))
+        ]) AS grown
+    FROM (
+        SELECT
+            v.dataset, v.label_mode, v.split,
+            f.n_chars - v.n_chars AS chars,
+            f.n_steps - v.n_steps AS steps,
+            fe.code_tokens - ve.code_tokens AS tokens
+        FROM samples AS v
+        INNER JOIN samples AS f
+            ON f.pair_id = v.pair_id AND f.label_mode = v.label_mode AND f.dataset = v.dataset AND f.slice = v.slice
+        LEFT JOIN (SELECT * FROM train_shards WHERE window_index = 0) AS ve
+            ON ve.sample_id = v.sample_id AND ve.dataset = v.dataset AND ve.slice = v.slice
+        LEFT JOIN (SELECT * FROM train_shards WHERE window_index = 0) AS fe
+            ON fe.sample_id = f.sample_id AND fe.dataset = f.dataset AND fe.slice = f.slice
+        WHERE v.role = 'vulnerable' AND f.role = 'fixed'
+    ) AS compared
 ),
 -- Pairs are all in the subset `paired`, and so count in `all` as they do there.
 compared AS (
     SELECT
-        dataset, label_mode, split, measure,
-        count(growth) AS pairs,
-        count(*) FILTER (WHERE growth > 0) AS fixed_longer,
-        count(*) FILTER (WHERE growth < 0) AS fixed_shorter
-    FROM (
-        SELECT dataset, label_mode, split, 'characters' AS measure, chars AS growth FROM grown
-        UNION ALL
-        SELECT dataset, label_mode, split, 'steps' AS measure, steps AS growth FROM grown
-        UNION ALL
-        SELECT dataset, label_mode, split, 'tokens' AS measure, tokens AS growth FROM grown
-    ) AS growths
-    GROUP BY dataset, label_mode, split, measure
+        dataset, label_mode, split,
+        grown['measure'] AS measure,
+        count(grown['growth']) AS pairs,
+        count(*) FILTER (WHERE grown['growth'] > 0) AS fixed_longer,
+        count(*) FILTER (WHERE grown['growth'] < 0) AS fixed_shorter
+    FROM grown
+    GROUP BY dataset, label_mode, split, grown['measure']
 )
 SELECT
     t.dataset, t.subset, t.label_mode, t.split, t.measure,

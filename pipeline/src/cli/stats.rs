@@ -78,12 +78,14 @@ impl StatsTable {
     fn query(self) -> String {
         match self {
             StatsTable::Datasets => format!(
-                "SELECT dataset, subset, label_mode, split, {MEASURES} FROM dataset_stats \
-                 ORDER BY dataset, subset, label_mode, {SPLIT_ORDER}"
+                "SELECT dataset, subset, label_mode, split, {} FROM dataset_stats \
+                 ORDER BY dataset, subset, label_mode, {SPLIT_ORDER}",
+                measures()
             ),
             StatsTable::Languages => format!(
-                "SELECT dataset, subset, label_mode, split, language, {MEASURES} FROM language_stats \
-                 ORDER BY dataset, subset, label_mode, {SPLIT_ORDER}, vulnerable + secure DESC, language"
+                "SELECT dataset, subset, label_mode, split, language, {} FROM language_stats \
+                 ORDER BY dataset, subset, label_mode, {SPLIT_ORDER}, vulnerable + secure DESC, language",
+                measures()
             ),
             StatsTable::Cwes => format!(
                 "SELECT dataset, label_mode, split, cwe, pairs, vulnerable, secure FROM cwe_stats \
@@ -118,15 +120,18 @@ impl StatsTable {
 }
 
 /// Table 11's columns, as the paper prints them.
-const MEASURES: &str = "\
-    concat(vulnerable, '/', secure) AS \"V:S\", \
-    concat(CAST(round(tokens_vulnerable) AS BIGINT), ' / ', CAST(round(tokens_secure) AS BIGINT)) AS \"tokens V / S\", \
-    concat(CAST(round(chars_vulnerable) AS BIGINT), ' / ', CAST(round(chars_secure) AS BIGINT)) AS \"char V / S\", \
-    concat(CAST(round(steps_vulnerable) AS BIGINT), ' / ', CAST(round(steps_secure) AS BIGINT)) AS \"steps V / S\", \
-    round(step_v_percent, 2) AS \"Step_v %\", \
-    round(step_a_percent, 2) AS \"Step_a %\", \
-    concat(one_step_vulnerable, '/', one_step_secure) AS \"one step V:S\", \
-    all_zero_vulnerable AS \"all 0\"";
+fn measures() -> String {
+    let means = ["tokens", "chars", "steps"].map(|unit| {
+        let mean = |class: &str| format!("coalesce(CAST(CAST(round({unit}_{class}) AS BIGINT) AS VARCHAR), '-')");
+        format!("concat({}, ' / ', {}) AS \"{unit} V / S\"", mean("vulnerable"), mean("secure"))
+    });
+    format!(
+        "concat(vulnerable, '/', secure) AS \"V:S\", {}, \
+         round(step_v_percent, 2) AS \"Step_v %\", round(step_a_percent, 2) AS \"Step_a %\", \
+         concat(one_step_vulnerable, '/', one_step_secure) AS \"one step V:S\", all_zero_vulnerable AS \"all 0\"",
+        means.join(", ")
+    )
+}
 
 fn metrics_where(condition: &str) -> String {
     format!(

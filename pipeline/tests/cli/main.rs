@@ -9,3 +9,4 @@ mod mistakes;
 mod plans;
 mod project;
 mod runs;
+mod statistics;

@@ -28,6 +28,7 @@ fn a_first_run_publishes_and_says_what_to_try_next() {
     ✓ code_keys          7 rows, [seconds]
     ✓ ingest             17 rows, [seconds]
     ✓ label_rejects      1 row, [seconds]
+    ✓ length_shortcut    12 rows, [seconds]
     ✓ metrics            40 rows, [seconds]
     ✓ samples            12 rows, [seconds]
     ✓ score              12 rows, [seconds]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use secprm::open::Opened;
+use datafusion::prelude::SessionContext;
 
 use super::project::TestProject;
 
@@ -22,14 +22,14 @@ const DATASETS: [(&str, &str); 5] = [
 async fn every_query_in_the_documentation_has_an_answer() {
     let given = TestProject::new(&DATASETS, SECTIONS);
     assert!(given.run_selected(&[]).await.is_published);
-    let opened = given.open();
+    let (session, _) = given.open().session(None).await.unwrap();
     let mut failures = Vec::new();
     let mut asked = 0;
     for page in ["docs/analysts.md", "docs/operations.md", "README.md"] {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page)).unwrap();
         for query in queries(&text) {
             asked += 1;
-            if let Err(failure) = ask(&opened, &query).await {
+            if let Err(failure) = ask(&session, &query).await {
                 failures.push(format!("{page}: {failure}\n{query}"));
             }
         }
@@ -46,8 +46,7 @@ fn queries(page: &str) -> Vec<String> {
 }
 
 /// A file for a project's own SQL begins with `--!`; it has to work, and may find nothing.
-async fn ask(opened: &Opened, query: &str) -> Result<(), String> {
-    let (session, _) = opened.session(None).await.map_err(|error| error.to_string())?;
+async fn ask(session: &SessionContext, query: &str) -> Result<(), String> {
     let frame = session.sql(query).await.map_err(|error| error.to_string())?;
     let batches = frame.collect().await.map_err(|error| error.to_string())?;
     let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
