@@ -101,11 +101,13 @@ impl StatsTable {
                  dataset, label_mode, rejects DESC, reason"
                     .to_owned()
             }
+            // Where a dataset has one subset only, all of it would be the same again.
             StatsTable::Length => format!(
                 "SELECT dataset, subset, label_mode, split, measure, concat(vulnerable, '/', secure) AS \"V:S\", \
                  round(mean_vulnerable, 1) AS \"mean V\", round(mean_secure, 1) AS \"mean S\", ratio AS \"V / S\", auroc, \
                  pairs, fixed_longer, fixed_shorter \
-                 FROM length_shortcut ORDER BY dataset, subset, label_mode, {SPLIT_ORDER}, measure"
+                 FROM (SELECT *, count(*) OVER (PARTITION BY dataset, label_mode, split, measure) AS subsets FROM length_shortcut) AS l \
+                 WHERE subset <> 'all' OR subsets > 2 ORDER BY dataset, subset, label_mode, {SPLIT_ORDER}, measure"
             ),
             StatsTable::Years => {
                 "SELECT dataset, year, 'language' AS kind, language AS value, pairs FROM languages_over_time \
