@@ -19,8 +19,8 @@ pub struct StatsArgs {
     /// Which statistics; without one, a table for people shows all that describe the data, JSON and CSV the datasets.
     #[arg(long, env = "SECPRM_TABLE", value_name = "NAME")]
     table: Option<StatsTable>,
-    /// The same as --table metrics.
-    #[arg(long, env = "SECPRM_METRICS", value_parser = FalseyValueParser::new(), conflicts_with = "table")]
+    /// The same as --table metrics; another --table wins.
+    #[arg(long, env = "SECPRM_METRICS", value_parser = FalseyValueParser::new())]
     metrics: bool,
 }
 
@@ -149,8 +149,7 @@ pub async fn stats(opened: Opened, args: &StatsArgs) -> Result<()> {
         eprintln!("note: nothing is published yet; `secprm run` publishes the first release");
     }
     let format = args.data.format;
-    let asked = if args.metrics { Some(StatsTable::Metrics) } else { args.table };
-    match asked {
+    match args.table.or(args.metrics.then_some(StatsTable::Metrics)) {
         Some(table) => print(&session, table, format).await,
         None if format == Format::Table => print_all(&session).await,
         None => print(&session, StatsTable::Datasets, format).await,
