@@ -15,7 +15,7 @@ macro_rules! shipped {
     };
 }
 
-const TABLES: [(RelationKind, &str, &str); 9] = shipped!(
+const TABLES: [(RelationKind, &str, &str); 11] = shipped!(
     Table,
     "tables",
     "code_keys",
@@ -26,9 +26,11 @@ const TABLES: [(RelationKind, &str, &str); 9] = shipped!(
     "verdicts",
     "baseline_verdicts",
     "metrics",
+    "sample_sums",
+    "step_sums",
     "length_shortcut",
 );
-const VIEWS: [(RelationKind, &str, &str); 15] = shipped!(
+const VIEWS: [(RelationKind, &str, &str); 14] = shipped!(
     View,
     "views",
     "pairs",
@@ -37,7 +39,6 @@ const VIEWS: [(RelationKind, &str, &str); 15] = shipped!(
     "step_findings",
     "rejects",
     "runs",
-    "sample_sums",
     "dataset_stats",
     "language_stats",
     "cwe_stats",

@@ -1,8 +1,8 @@
-//! `detection_metrics`: an aggregate over what `array_agg` collected.
+//! `detection_metrics` and `count_zeros`: aggregates over what `array_agg` collected.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Builder, StringBuilder};
+use arrow::array::{Array, ArrayRef, Float64Builder, Int64Builder, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::exec_err;
 use datafusion::logical_expr::ScalarUDF;
@@ -65,5 +65,20 @@ pub fn detection_metrics() -> ScalarUDF {
             Arc::new(highs.finish()),
         ];
         list_of_structs(&measure_fields(), columns, lengths)
+    })
+}
+
+/// `count_zeros(labels)`: how many of a sample's labels are 0; null for null.
+pub fn count_zeros() -> ScalarUDF {
+    RowFunction::udf("count_zeros", Some(1), DataType::Int64, |arguments, rows| {
+        let label_lists = lists(&arguments[0], "count_zeros' argument")?;
+        let labels = int8(label_lists.values())?;
+        let mut counts = Int64Builder::with_capacity(rows);
+        for row in 0..rows {
+            let zeros =
+                range_of(label_lists, row).filter(|label| labels.is_valid(*label) && labels.value(*label) == 0).count();
+            counts.append_option(label_lists.is_valid(row).then_some(zeros as i64));
+        }
+        Ok(Arc::new(counts.finish()))
     })
 }

@@ -2,7 +2,6 @@
 
 mod access;
 mod code_keys;
-mod counts;
 mod detection;
 mod identifiers;
 mod label_arguments;
@@ -37,8 +36,7 @@ pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
         rewards::p_secure(),
         rewards::predict_secure(),
         detection::detection_metrics(),
-        counts::count_zeros(),
-        counts::source_counts(),
+        detection::count_zeros(),
     ]
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use secprm::config::Project;
 use secprm::open::open_project;
 
-const STATISTICS: [&str; 9] = [
+const STATISTICS: [&str; 10] = [
     "sample_sums",
+    "step_sums",
     "dataset_stats",
     "language_stats",
     "cwe_stats",
