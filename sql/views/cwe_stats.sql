@@ -5,16 +5,23 @@
 --! vulnerable = "Samples with at least one step labelled 0"
 --! secure = "Samples without one"
 
-WITH listed AS (
+-- Samples with equal lists are counted first, so that few lists are taken apart.
+WITH alike AS (
     SELECT
-        dataset, label_mode, split, role, vulnerable,
-        unnest(CASE WHEN cardinality(cwe) > 0 THEN cwe ELSE [CAST(NULL AS VARCHAR)] END) AS cwe
+        dataset, label_mode, split, cwe,
+        count(*) FILTER (WHERE role <> 'fixed') AS pairs,
+        count(*) FILTER (WHERE vulnerable) AS vulnerable,
+        count(*) FILTER (WHERE NOT vulnerable) AS secure
     FROM samples
+    GROUP BY dataset, label_mode, split, cwe
+),
+listed AS (
+    SELECT
+        dataset, label_mode, split,
+        unnest(CASE WHEN cardinality(cwe) > 0 THEN cwe ELSE [CAST(NULL AS VARCHAR)] END) AS cwe,
+        pairs, vulnerable, secure
+    FROM alike
 )
-SELECT
-    dataset, label_mode, split, cwe,
-    count(*) FILTER (WHERE role <> 'fixed') AS pairs,
-    count(*) FILTER (WHERE vulnerable) AS vulnerable,
-    count(*) FILTER (WHERE NOT vulnerable) AS secure
+SELECT dataset, label_mode, split, cwe, sum(pairs) AS pairs, sum(vulnerable) AS vulnerable, sum(secure) AS secure
 FROM listed
 GROUP BY dataset, label_mode, split, cwe
