@@ -46,6 +46,8 @@ pub struct Encoded {
     pub windows: Vec<Window>,
     /// Steps that exceed `max_tokens` even alone after the prompt, ascending. Windows end before one and start after it.
     pub too_long: Vec<usize>,
+    /// The length of the code in tokens: all steps, those too long among them, each with its separator, and no prompt (table 11).
+    pub code_tokens: usize,
 }
 
 impl Encoded {
@@ -97,6 +99,7 @@ pub fn encode_ids(prompt: &[u32], steps: &[Vec<u32>], separator: &[u32], max_tok
     let mut open: Option<Window> = None;
     for (index, step) in steps.iter().enumerate() {
         let added = step.len() + separator.len();
+        encoded.code_tokens += added;
         if prompt.len() + added > max_tokens {
             encoded.windows.extend(open.take());
             encoded.too_long.push(index);
@@ -149,6 +152,7 @@ mod tests {
         let ranges: Vec<_> = encoded.windows.iter().map(|window| window.steps.clone()).collect();
         assert_eq!(ranges, [0..1, 2..4]);
         assert_eq!(encoded.windows[1].input_ids, [1, 5, 7, 6, 6, 7]);
+        assert_eq!(encoded.code_tokens, 1 + 9 + 1 + 2 + steps.len());
     }
 
     #[test]

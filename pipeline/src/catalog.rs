@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::SessionContext;
@@ -18,6 +20,7 @@ use secprm_storage::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Table, session_state_builde
 
 use crate::config::nearest;
 use crate::error::{Error, Result, in_plain_words};
+use crate::information_schema::{CommentedInformationSchema, Comments};
 use crate::lazy_schema::{Content, LazySchema};
 use crate::relation::{BASE_SCHEMA, Library, PREVIOUS_SCHEMA, RelationKind};
 use crate::schemas::rust_tables;
@@ -142,10 +145,13 @@ impl Sessions {
         let context = SessionContext::new_with_state(state);
         register(&context, &self.registry);
         let content = self.content(&context, tables, rows)?;
+        let comments = Comments { tables: tables.clone(), library: self.library.clone() };
+        let information_schema = CommentedInformationSchema::new(comments, state_of(&context));
         let public = Arc::new(LazySchema::of_tables_and_views(content.clone()));
         let catalog = catalog_of(&context)?;
         catalog.register_schema(BASE_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
         catalog.register_schema(PUBLIC_SCHEMA, public.clone())?;
+        catalog.register_schema(INFORMATION_SCHEMA, Arc::new(information_schema))?;
         Ok((context, public))
     }
 
@@ -163,15 +169,20 @@ impl Sessions {
             };
             providers.insert(name.clone(), provider);
         }
-        let session = context.state_weak_ref();
         Ok(Arc::new(Content {
             tables: providers,
             declared: self.declared.clone(),
             library: self.library.clone(),
-            state: Box::new(move || session.upgrade().map(|state| state.read().clone())),
+            state: Box::new(state_of(context)),
             planned: Mutex::default(),
         }))
     }
+}
+
+/// The state of a session for what the session itself holds, which must not keep it alive.
+fn state_of(context: &SessionContext) -> impl Fn() -> Option<SessionState> + Clone + Send + Sync + 'static {
+    let session = context.state_weak_ref();
+    move || session.upgrade().map(|state| state.read().clone())
 }
 
 fn catalog_of(context: &SessionContext) -> Result<Arc<dyn CatalogProvider>> {

@@ -13,6 +13,7 @@ pub mod error;
 pub mod explain;
 pub mod freshness;
 pub mod history;
+mod information_schema;
 mod lazy_schema;
 pub mod open;
 pub mod output;

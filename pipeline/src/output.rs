@@ -86,6 +86,15 @@ pub async fn print_stream(mut rows: SendableRecordBatchStream, format: Format, o
     }
 }
 
+/// Prints a line of words between tables for people.
+///
+/// # Errors
+/// Of kind stage if stdout cannot be written. A reader that closed the pipe is no error.
+pub fn print_line(line: &str, out: &mut dyn Write) -> Result<()> {
+    let is_closed = Cell::new(false);
+    finished(writeln!(Pipe { out, is_closed: &is_closed }, "{line}"))
+}
+
 /// Prints batches that are in memory.
 pub async fn print_batches(
     schema: SchemaRef,

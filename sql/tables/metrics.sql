@@ -3,6 +3,9 @@
 --! [columns]
 --! model_id = "The checkpoint, a baseline's name, or a judge of the shortcut audit (audit_metrics)"
 --! task = "detection: one verdict a sample, positive is vulnerable; of the audit also pair (which version is the vulnerable one) and step"
+--! aggregation = "How step rewards became one verdict; none for what gives a verdict of its own"
+--! tau = "Temperature of the softmax over steps, where there is one"
+--! threshold = "p_secure below it is called vulnerable, where there is one"
 --! group_by = "What the row is broken down by beside dataset and split; empty for all"
 --! group_value = "The group"
 --! metric = "accuracy, precision, recall, f1 or auroc; of the audit also both_right and what ends in _excess_over_length"

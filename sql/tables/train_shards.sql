@@ -9,6 +9,7 @@
 --! step_labels = "One label a step: 1 secure, 0 vulnerable"
 --! step_supervised = "Whether the step takes part in the loss"
 --! n_tokens = "Length of input_ids"
+--! code_tokens = "Length of the whole sample: its steps and separators over all windows, steps too long for one among them, and no prompt (table 11)"
 --! tokenizer_id = "The tokenizer that made the ids"
 
 SELECT
@@ -20,13 +21,18 @@ SELECT
     e['step_labels'] AS step_labels,
     e['step_supervised'] AS step_supervised,
     e['n_tokens'] AS n_tokens,
+    e['code_tokens'] AS code_tokens,
     tokenizer_id,
+    label_mode,
+    vulnerable,
+    language,
+    subset,
     split,
     dataset,
     slice
 FROM (
     SELECT
-        s.sample_id, s.split, s.dataset, s.slice, t.tokenizer_id,
+        s.sample_id, s.label_mode, s.vulnerable, s.language, s.subset, s.split, s.dataset, s.slice, t.tokenizer_id,
         unnest(encode_example(s.prompt, s.completions, s.labels, s.supervised, t.tokenizer_id, $max_tokens)) AS e
     FROM samples AS s
     CROSS JOIN tokenizers AS t

@@ -1,4 +1,16 @@
 --! description = "Everything that is not carried on, by the stage that left it out"
+--! [columns]
+--! stage = "The stage that left it out: ingest, findings, label or shards"
+--! dataset = "The dataset; null for findings, which may belong to none"
+--! source_file = "The raw file, or the SARIF file of a finding, below its source's url"
+--! source_row = "The record (or result) in the file, from 0"
+--! pair_id = "The pair; null before there is one"
+--! label_mode = "The label mode; null before there is one"
+--! sample_id = "The sample that holds the step, in stage shards"
+--! step_index = "The step in its sample, from 0, in stage shards"
+--! reason = "Why; `ingest_rejects`, `finding_rejects`, `label_rejects` and `shard_rejects` say what each means"
+--! detail = "What was found, in words"
+--! raw = "The record or result as far as it can be shown"
 
 SELECT
     'ingest' AS stage, dataset, source_file, source_row, CAST(NULL AS VARCHAR) AS pair_id,

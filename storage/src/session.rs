@@ -46,10 +46,7 @@ pub fn session_state_builder(
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
         .build_arc()
         .map_err(|error| StorageError::Session { source: error.into() })?;
-    let mut config = SessionConfig::new()
-        .with_target_partitions(target_partitions.max(1))
-        .with_batch_size(batch_rows)
-        .with_information_schema(true);
+    let mut config = SessionConfig::new().with_target_partitions(target_partitions.max(1)).with_batch_size(batch_rows);
     let options = config.options_mut();
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;

@@ -3,15 +3,17 @@
 //! `SECPRM_UPDATE_DOCS=1 cargo test --workspace --test tables_doc` writes it anew.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::AsArray;
+use arrow::datatypes::DataType;
+use datafusion::prelude::SessionContext;
 use secprm::catalog::Rows;
 use secprm::config::Project;
-use secprm::open::open_project;
-use secprm::relation::{RelationKind, Scope};
+use secprm::open::{Opened, open_project};
+use secprm::relation::{Library, RelationKind, Scope};
 use secprm::schemas::rust_tables;
 
 const HEAD: &str = "# Tables and views
@@ -23,41 +25,25 @@ Sliced tables are partitioned by `dataset` and `slice`.
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_documentation_is_what_the_code_says() {
-    let mut project = Project::load(None).unwrap();
-    project.config.warehouse = "memory://".to_owned();
-    let opened = open_project(project).unwrap();
+    let opened = empty_project();
     let session = opened.sessions.open(&BTreeMap::new(), Rows::All).unwrap();
     let mut text = HEAD.to_owned();
     text.push_str("\n## Tables\n");
-    let mut tables: BTreeMap<String, (String, bool, BTreeMap<String, String>)> = BTreeMap::new();
-    for spec in rust_tables() {
-        let is_sliced = !spec.partition_columns.is_empty();
-        tables.insert(spec.name, (spec.description, is_sliced, spec.column_comments));
-    }
-    for relation in opened.sessions.library().of_kind(RelationKind::Table) {
-        let header = relation.header.clone();
-        tables.insert(relation.name.clone(), (header.description, header.scope == Scope::Slice, header.columns));
-    }
-    let comments = known_comments(&tables);
-    for (name, (description, is_sliced, columns)) in &tables {
-        let schema = schema_of(&session, &format!("base.{name}")).await;
+    let library = opened.sessions.library();
+    let mut tables: BTreeMap<String, bool> = BTreeMap::new();
+    tables.extend(rust_tables().into_iter().map(|spec| (spec.name, !spec.partition_columns.is_empty())));
+    let relations = library.of_kind(RelationKind::Table);
+    tables.extend(relations.map(|relation| (relation.name.clone(), relation.header.scope == Scope::Slice)));
+    for (name, is_sliced) in &tables {
         let kind = if *is_sliced { "sliced" } else { "whole" };
-        section(&mut text, name, &format!("{description} ({kind})."), &schema, columns, &comments);
+        section(&mut text, library, &session, (name, &format!("base.{name}")), &format!(" ({kind})")).await;
     }
     text.push_str("\n## Views\n");
-    for view in opened.sessions.library().of_kind(RelationKind::View) {
-        let schema = schema_of(&session, &view.name).await;
-        section(
-            &mut text,
-            &view.name,
-            &format!("{}.", view.header.description),
-            &schema,
-            &view.header.columns,
-            &comments,
-        );
+    for view in library.of_kind(RelationKind::View) {
+        section(&mut text, library, &session, (&view.name, &view.name), "").await;
     }
     text.push_str("\n## Checks\n\n| check | severity | makes sure of |\n| --- | --- | --- |\n");
-    for check in opened.sessions.library().of_kind(RelationKind::Check) {
+    for check in library.of_kind(RelationKind::Check) {
         let severity = format!("{:?}", check.header.severity).to_lowercase();
         writeln!(text, "| `{}` | {severity} | {} |", check.name, check.header.description).unwrap();
     }
@@ -69,34 +55,71 @@ async fn the_table_documentation_is_what_the_code_says() {
     assert!(written == text, "docs/tables.md is out of date: run with SECPRM_UPDATE_DOCS=1");
 }
 
-/// A column that a relation passes on keeps the meaning it has where it comes from.
-fn known_comments(tables: &BTreeMap<String, (String, bool, BTreeMap<String, String>)>) -> BTreeMap<String, String> {
-    let origin = ["pairs", "splits", "samples", "models"];
-    let mut comments = BTreeMap::new();
-    for name in origin {
-        for (column, comment) in &tables[name].2 {
-            comments.entry(column.clone()).or_insert_with(|| comment.clone());
-        }
+#[tokio::test(flavor = "multi_thread")]
+async fn information_schema_says_what_every_table_view_and_column_holds() {
+    let session = empty_project().sessions.open_for_queries(&BTreeMap::new()).await.unwrap();
+    let shipped = "table_schema IN ('base', 'public')";
+    for (what, of) in
+        [("concat(table_schema, '.', table_name)", "table"), ("concat(table_name, '.', column_name)", "column")]
+    {
+        let query =
+            format!("SELECT DISTINCT {what} FROM information_schema.{of}s WHERE {shipped} AND {of}_comment IS NULL");
+        assert_eq!(texts(&session, &query).await, BTreeSet::new(), "without a comment");
     }
-    comments
+    let of_pairs =
+        "SELECT column_comment FROM information_schema.columns WHERE table_name = 'pairs' AND column_name = 'split'";
+    let comments = texts(&session, of_pairs).await;
+    assert!(comments.iter().all(|comment| comment.starts_with("train, validation or test")) && comments.len() == 1);
 }
 
-async fn schema_of(session: &datafusion::prelude::SessionContext, name: &str) -> SchemaRef {
-    let frame = session.table(name).await.unwrap();
-    std::sync::Arc::new(frame.schema().as_arrow().clone())
+#[tokio::test(flavor = "multi_thread")]
+async fn the_statements_that_read_information_schema_still_do() {
+    let session = empty_project().sessions.open_for_queries(&BTreeMap::new()).await.unwrap();
+    for (statement, rows_at_least) in [
+        ("SHOW TABLES", 40),
+        ("SHOW COLUMNS FROM samples", 20),
+        ("SHOW FULL COLUMNS FROM steps", 10),
+        ("DESCRIBE dataset_stats", 10),
+        ("SHOW FUNCTIONS LIKE 'count_zeros'", 0),
+        ("SHOW ALL", 10),
+        ("SHOW datafusion.execution.batch_size", 1),
+        ("SHOW CREATE TABLE steps", 1),
+        ("SELECT * FROM information_schema.schemata", 2),
+        ("SELECT * FROM information_schema.routines", 10),
+    ] {
+        let batches = session.sql(statement).await.unwrap().collect().await.unwrap();
+        let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+        assert!(rows >= rows_at_least, "{statement}: {rows} rows");
+    }
+    let columns = session.sql("SHOW COLUMNS FROM steps").await.unwrap().collect().await.unwrap();
+    let names = columns[0].column_by_name("column_name").unwrap().as_string::<i32>();
+    assert_eq!((names.value(0), names.value(1)), ("sample_id", "pair_id"), "in the table's order");
 }
 
-fn section(
+fn empty_project() -> Opened {
+    let mut project = Project::load(None).unwrap();
+    project.config.warehouse = "memory://".to_owned();
+    open_project(project).unwrap()
+}
+
+async fn texts(session: &SessionContext, query: &str) -> BTreeSet<String> {
+    let batches = session.sql(query).await.unwrap().collect().await.unwrap();
+    let columns = batches.iter().map(|batch| batch.column(0).as_string::<i32>());
+    columns.flat_map(|column| column.iter().flatten()).map(str::to_owned).collect()
+}
+
+/// Writes the section of a table or view, which queries call by its second name.
+async fn section(
     text: &mut String,
-    name: &str,
-    description: &str,
-    schema: &SchemaRef,
-    own: &BTreeMap<String, String>,
-    known: &BTreeMap<String, String>,
+    library: &Library,
+    session: &SessionContext,
+    (name, in_query): (&str, &str),
+    kind: &str,
 ) {
-    writeln!(text, "\n### `{name}`\n\n{description}\n\n| column | type | holds |\n| --- | --- | --- |").unwrap();
-    for field in schema.fields() {
-        let comment = own.get(field.name()).or_else(|| known.get(field.name())).map_or("", String::as_str);
+    let description = library.description(in_query).unwrap();
+    writeln!(text, "\n### `{name}`\n\n{description}{kind}.\n\n| column | type | holds |\n| --- | --- | --- |").unwrap();
+    for field in session.table(in_query).await.unwrap().schema().fields() {
+        let comment = library.column_comment(in_query, field.name()).unwrap_or_default();
         writeln!(text, "| `{}` | {} | {} |", field.name(), type_name(field.data_type()), comment.replace('|', "\\|"))
             .unwrap();
     }

@@ -49,7 +49,7 @@ enum Command {
     Runs(history::RunsArgs),
     /// Run the data checks alone.
     Check(check::CheckArgs),
-    /// Show the dataset statistics (the paper's table 11) and the metrics.
+    /// Show statistics: datasets (the paper's table 11), languages, CWEs, label sources, rejects, length, metrics.
     Stats(stats::StatsArgs),
     /// Show what changed between two releases: rows and labels, by which rule.
     Diff(diff::DiffArgs),

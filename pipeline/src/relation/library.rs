@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use secprm_storage::TableSpec;
+
 use super::{BASE_SCHEMA, PREVIOUS_SCHEMA, Relation, RelationKind};
 use crate::error::{Error, Result};
 use crate::schemas::rust_tables;
@@ -30,6 +32,9 @@ const TABLES: &[Shipped] = shipped!(
     "verdicts",
     "baseline_verdicts",
     "metrics",
+    "sample_sums",
+    "step_sums",
+    "length_shortcut",
 );
 const VIEWS: &[Shipped] = shipped!(
     View,
@@ -42,6 +47,12 @@ const VIEWS: &[Shipped] = shipped!(
     "rejects",
     "runs",
     "dataset_stats",
+    "language_stats",
+    "cwe_stats",
+    "label_sources",
+    "reject_stats",
+    "languages_over_time",
+    "cwes_over_time",
     "split_conflicts",
 );
 const CHECKS: &[Shipped] = shipped!(
@@ -88,6 +99,8 @@ pub fn embedded_files() -> impl Iterator<Item = (RelationKind, &'static str, &'s
 pub struct Library {
     relations: BTreeMap<(RelationKind, String), Relation>,
     cyclic: BTreeSet<(RelationKind, String)>,
+    /// The tables that no `.sql` file makes.
+    pub(super) declared: BTreeMap<String, TableSpec>,
 }
 
 impl Library {
@@ -97,13 +110,15 @@ impl Library {
     /// Of kind usage, naming the file: unreadable, no query, unknown parameter, a name that is no SQL identifier, a table and a view
     /// of the same name other than one over the other.
     pub fn load(folder: Option<&Path>, parameters: &BTreeMap<&'static str, String>) -> Result<Library> {
+        let declared: BTreeMap<String, TableSpec> =
+            rust_tables().into_iter().map(|spec| (spec.name.clone(), spec)).collect();
         let mut relations = BTreeMap::new();
         for (kind, name, text) in embedded_files() {
             relations.insert((kind, name.to_owned()), Relation::parse(name, kind, text, parameters)?);
         }
         for kind in [RelationKind::Table, RelationKind::View, RelationKind::Check] {
             for (name, text) in read_folder(folder, kind)? {
-                if kind == RelationKind::Table && rust_tables().iter().any(|spec| spec.name == name) {
+                if kind == RelationKind::Table && declared.contains_key(&name) {
                     return Err(Error::usage(format!("sql/tables/{name}.sql: secprm writes a table {name} itself"))
                         .hint("give the file another name; a view may have it"));
                 }
@@ -111,7 +126,7 @@ impl Library {
                 relations.insert((kind, name), relation);
             }
         }
-        let mut library = Library { relations, cyclic: BTreeSet::new() };
+        let mut library = Library { relations, cyclic: BTreeSet::new(), declared };
         library.cyclic =
             library.relations.values().filter(|relation| library.reads_itself(relation)).map(key).collect();
         Ok(library)
@@ -139,7 +154,7 @@ impl Library {
     }
 
     /// Finds what a name in a query stands for: a view before the table of its name, the table alone in schema `base`.
-    fn resolve(&self, input: &str) -> Option<&Relation> {
+    pub(super) fn resolve(&self, input: &str) -> Option<&Relation> {
         match table_of_base(input) {
             Some(table) => self.table(table),
             None => self.view(input).or_else(|| self.table(input)),
@@ -195,7 +210,7 @@ fn key(relation: &Relation) -> (RelationKind, String) {
 }
 
 /// The table that a name in a schema of tables alone stands for.
-fn table_of_base(input: &str) -> Option<&str> {
+pub(super) fn table_of_base(input: &str) -> Option<&str> {
     let (schema, table) = input.split_once('.')?;
     [BASE_SCHEMA, PREVIOUS_SCHEMA].contains(&schema).then_some(table)
 }

@@ -1,5 +1,6 @@
 //! Relations: every `.sql` file is one, named as its file, with its options in `--!` lines and its inputs read off the query.
 
+mod comments;
 mod header;
 mod inputs;
 mod library;

@@ -14,7 +14,7 @@ use secprm_storage::{CommitMode, Fingerprint, SliceCommit, Table, TableSpec};
 use crate::catalog::Rows;
 use crate::error::{Error, Result};
 use crate::freshness::hash_text;
-use crate::relation::{Library, Relation, Scope};
+use crate::relation::{BASE_SCHEMA, Library, Relation, Scope};
 use crate::stage::{Assessment, Declaration, Stage, World};
 
 /// Materialises a query.
@@ -55,7 +55,7 @@ impl RelationStage {
         RelationStage { declaration, relation }
     }
 
-    fn spec(&self, schema: &Schema) -> Result<TableSpec> {
+    fn spec(&self, schema: &Schema, library: &Library) -> Result<TableSpec> {
         let partition_columns = match self.relation.header.scope {
             Scope::Slice => SLICE_COLUMNS.map(str::to_owned).to_vec(),
             Scope::Global => Vec::new(),
@@ -72,12 +72,14 @@ impl RelationStage {
                 self.relation.path()
             )));
         }
+        let name = format!("{BASE_SCHEMA}.{}", self.relation.name);
+        let comment = |column: &String| Some((column.clone(), library.column_comment(&name, column)?.to_owned()));
         Ok(TableSpec {
             name: self.relation.name.clone(),
             schema: Arc::new(schema.clone()),
             partition_columns,
             description: self.relation.header.description.clone(),
-            column_comments: self.relation.header.columns.clone(),
+            column_comments: schema.fields().iter().filter_map(|field| comment(field.name())).collect(),
         })
     }
 }
@@ -100,7 +102,7 @@ impl Stage for RelationStage {
         let session = world.sessions.open(&reads, rows)?;
         let failed = |error: datafusion::error::DataFusionError| Error::from(error).context(&path);
         let frame = session.sql(&self.relation.sql()).await.map_err(failed)?;
-        let spec = self.spec(frame.schema().as_arrow())?;
+        let spec = self.spec(frame.schema().as_arrow(), world.sessions.library())?;
         let mut writer = world.warehouse.part_writer(&spec)?;
         if !keys.is_empty() {
             let mut batches = frame.execute_stream().await.map_err(failed)?;

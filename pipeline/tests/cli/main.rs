@@ -10,3 +10,4 @@ mod mistakes;
 mod plans;
 mod project;
 mod runs;
+mod statistics;

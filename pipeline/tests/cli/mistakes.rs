@@ -21,7 +21,8 @@ fn help_lists_the_commands() {
       status  Show the release in force: per table its version, rows, bytes and age
       runs    List runs, or show one: its stages, checks and failures
       check   Run the data checks alone
-      stats   Show the dataset statistics (the paper's table 11) and the metrics
+      stats   Show statistics: datasets (the paper's table 11), languages, CWEs, label sources, rejects,
+              length, metrics
       sql     Answer a query, or open an interactive shell
       export  Write a table or view as plain Parquet, or the pairs' code as files for static analysers
       files   List the live Parquet files of a table

@@ -21,8 +21,11 @@ fn an_empty_warehouse_needs_everything() {
      audit               will run       1        1   it never ran
      baseline_verdicts   will run       1        1   it never ran
      label_rejects       may run        0        0   if ingest or code_keys or samples changes what it reads
+     step_sums           may run        0        0   if samples changes what it reads
      tokenizer           will run       1        1   it never ran
      train_shards        may run        0        0   if samples or tokenizer changes what it reads
+     length_shortcut     will run       1        1   it never ran
+     sample_sums         may run        0        0   if samples or train_shards changes what it reads
      shard_rejects       may run        0        0   if samples or train_shards changes what it reads
      train               will run       1        1   it never ran
      score               may run        0        0   if train_shards or train changes what it reads
@@ -58,8 +61,11 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     audit,may run,0,1,if splits or samples changes what it reads
     baseline_verdicts,may run,0,1,if samples changes what it reads
     label_rejects,may run,0,1,if ingest or code_keys or samples changes what it reads
+    step_sums,may run,0,1,if samples changes what it reads
     tokenizer,may run,0,1,if samples changes what it reads
     train_shards,may run,0,1,if samples or tokenizer changes what it reads
+    length_shortcut,may run,0,1,if samples or train_shards changes what it reads
+    sample_sums,may run,0,1,if samples or train_shards changes what it reads
     shard_rejects,may run,0,1,if samples or train_shards changes what it reads
     train,may run,0,1,if tokenizer or train_shards changes what it reads
     score,may run,0,1,if train_shards or train changes what it reads
@@ -99,8 +105,11 @@ fn a_changed_parameter_is_named_and_reruns_what_depends_on_it() {
      audit               fresh          0        1
      baseline_verdicts   fresh          0        1
      label_rejects       fresh          0        1
+     step_sums           fresh          0        1
      tokenizer           fresh          0        1
      train_shards        fresh          0        1
+     length_shortcut     fresh          0        1
+     sample_sums         fresh          0        1
      shard_rejects       fresh          0        1
      train               fresh          0        1
      score               will run       1        1   [score] tau changed
@@ -138,8 +147,11 @@ fn a_table_of_the_users_own_joins_the_dag() {
      audit               not selected       0        1
      baseline_verdicts   not selected       0        1
      label_rejects       not selected       0        1
+     step_sums           not selected       0        1
      tokenizer           not selected       0        1
      train_shards        not selected       0        1
+     length_shortcut     not selected       0        1
+     sample_sums         not selected       0        1
      shard_rejects       not selected       0        1
      train               not selected       0        1
      score               not selected       0        1
@@ -167,8 +179,11 @@ fn a_table_of_the_users_own_joins_the_dag() {
     audit,not selected,0,1,
     baseline_verdicts,not selected,0,1,
     label_rejects,not selected,0,1,
+    step_sums,not selected,0,1,
     tokenizer,not selected,0,1,
     train_shards,not selected,0,1,
+    length_shortcut,not selected,0,1,
+    sample_sums,not selected,0,1,
     shard_rejects,not selected,0,1,
     train,not selected,0,1,
     score,not selected,0,1,

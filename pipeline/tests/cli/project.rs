@@ -93,7 +93,7 @@ impl Project {
 pub fn filters() -> impl Drop {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"\d+\.\d s\b", "[seconds]");
-    settings.add_filter(r"process \d+, for \d+ s", "process [pid], for [seconds]");
+    settings.add_filter(r"process \d+, for \d+ (s|min)", "process [pid], for [seconds]");
     settings.add_filter(r"loss \d+\.\d+", "loss [loss]");
     settings.add_filter(r"(p_secure|reward|R =) -?\d\.\d{4}", "$1 [score]");
     settings.add_filter(r"[0-9a-f]{32}", "[hash]");

@@ -59,8 +59,8 @@ pub fn function_version(name: &str) -> u32 {
             DIFFERENCE_VERSION + EVIDENCE_VERSION + LabelMode::ALL.iter().map(|mode| mode.rule_version()).sum::<u32>()
         }
         "code_keys" => DIFFERENCE_VERSION + CODE_KEYS_VERSION,
-        "encode_example" | "count_tokens" => 1,
-        "detection_metrics" | "sequence_reward" | "p_secure" | "predict_secure" => 1,
+        "encode_example" => 2,
+        "count_tokens" | "detection_metrics" | "sequence_reward" | "p_secure" | "predict_secure" => 1,
         _ => 0,
     }
 }

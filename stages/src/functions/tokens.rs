@@ -65,7 +65,7 @@ pub fn count_tokens(registry: TokenizerRegistry) -> ScalarUDF {
 }
 
 /// The fields of one encoded window, in order.
-fn window_fields() -> [(&'static str, DataType); 7] {
+fn window_fields() -> [(&'static str, DataType); 8] {
     [
         ("window_index", DataType::Int32),
         ("step_indices", list_of(DataType::Int32)),
@@ -74,11 +74,13 @@ fn window_fields() -> [(&'static str, DataType); 7] {
         ("step_labels", list_of(DataType::Int8)),
         ("step_supervised", list_of(DataType::Boolean)),
         ("n_tokens", DataType::Int32),
+        ("code_tokens", DataType::Int64),
     ]
 }
 
 /// `encode_example(prompt, completions, labels, supervised, tokenizer_id, max_tokens)`: a list of windows, each a struct of
-/// `window_index, step_indices, input_ids, step_positions, step_labels, step_supervised, n_tokens`.
+/// `window_index, step_indices, input_ids, step_positions, step_labels, step_supervised, n_tokens, code_tokens`, the last being the whole
+/// sample's.
 ///
 /// Steps that fit in no window are in none of them (FORMULAS.md, "Encoding").
 pub fn encode_example(registry: TokenizerRegistry) -> ScalarUDF {
@@ -113,7 +115,7 @@ pub fn encode_example(registry: TokenizerRegistry) -> ScalarUDF {
             for (index, window) in encoded.windows.iter().enumerate() {
                 let label_of = |step: usize| labels.value(labels_here.start + step);
                 let is_supervised = |step: usize| supervised.value(supervised_here.start + step);
-                windows.push(index, window, label_of, is_supervised);
+                windows.push(index, window, encoded.code_tokens, label_of, is_supervised);
             }
             windows.end_row();
         }
@@ -135,6 +137,7 @@ struct Windows {
     step_labels: ListBuilder<Int8Builder>,
     step_supervised: ListBuilder<BooleanBuilder>,
     n_tokens: Int32Builder,
+    code_tokens: Int64Builder,
     lengths: Vec<usize>,
     open: usize,
 }
@@ -144,6 +147,7 @@ impl Windows {
         &mut self,
         index: usize,
         window: &secprm_model::Window,
+        code_tokens: usize,
         label_of: impl Fn(usize) -> i8,
         is_supervised: impl Fn(usize) -> bool,
     ) {
@@ -161,6 +165,7 @@ impl Windows {
         self.step_labels.append(true);
         self.step_supervised.append(true);
         self.n_tokens.append_value(window.input_ids.len() as i32);
+        self.code_tokens.append_value(code_tokens as i64);
         self.open += 1;
     }
 
@@ -177,6 +182,7 @@ impl Windows {
             renamed(Arc::new(self.step_labels.finish()))?,
             renamed(Arc::new(self.step_supervised.finish()))?,
             Arc::new(self.n_tokens.finish()),
+            Arc::new(self.code_tokens.finish()),
         ];
         list_of_structs(&window_fields(), columns, self.lengths)
     }

@@ -128,4 +128,11 @@ async fn all_of_sven_is_accounted_for_and_paper_mode_gives_table_11() {
     };
     assert_eq!(given.texts(&row("train")).await, ["720 720 2964 3022 15 15 24.2 5.99"]);
     assert_eq!(given.texts(&row("test")).await, ["83 83 3292 3352 14 14 21.84 5.81"]);
+    let longer = |mode: &str| {
+        format!(
+            "SELECT sum(fixed_longer) FROM length_shortcut WHERE measure = 'characters' AND subset = 'paired' AND label_mode = '{mode}'"
+        )
+    };
+    // Of 798 pairs with a code difference.
+    assert_eq!(given.count(&longer("natural")).await, 571);
 }

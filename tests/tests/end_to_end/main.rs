@@ -5,5 +5,6 @@ mod audit;
 mod commits;
 mod dataflow;
 mod defects;
+mod documented;
 mod project;
 mod splits;

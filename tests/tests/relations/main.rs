@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod columns;
 mod database;
 
 use std::collections::BTreeSet;
