@@ -1,11 +1,13 @@
 //! `secprm.toml`: what is read, how it is labelled, trained and scored, and where everything goes.
 
 mod load;
+mod mix;
 mod nearest;
 mod parameters;
 mod train;
 
 pub use load::{DEFAULT_FILE, Project};
+pub use mix::{MixConfig, Part};
 pub use nearest::nearest;
 pub use train::{ModelConfig, TrainSection, When};
 
@@ -38,6 +40,9 @@ pub struct Config {
     /// How splits are assigned.
     #[serde(default)]
     pub split: SplitConfig,
+    /// What of the datasets is trained on, and how often.
+    #[serde(default)]
+    pub mix: MixConfig,
     /// How text becomes tokens.
     #[serde(default)]
     pub tokenizer: TokenizerConfig,
