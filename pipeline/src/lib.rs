@@ -13,6 +13,7 @@ pub mod error;
 pub mod freshness;
 pub mod history;
 mod lazy_schema;
+pub mod mixture;
 pub mod open;
 pub mod output;
 pub mod plan;

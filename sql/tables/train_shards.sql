@@ -21,12 +21,13 @@ SELECT
     e['step_supervised'] AS step_supervised,
     e['n_tokens'] AS n_tokens,
     tokenizer_id,
+    subset,
     split,
     dataset,
     slice
 FROM (
     SELECT
-        s.sample_id, s.split, s.dataset, s.slice, t.tokenizer_id,
+        s.sample_id, s.subset, s.split, s.dataset, s.slice, t.tokenizer_id,
         unnest(encode_example(s.prompt, s.completions, s.labels, s.supervised, t.tokenizer_id, $max_tokens)) AS e
     FROM samples AS s
     CROSS JOIN tokenizers AS t

@@ -25,7 +25,7 @@ const TABLES: [(RelationKind, &str, &str); 8] = shipped!(
     "baseline_verdicts",
     "metrics",
 );
-const VIEWS: [(RelationKind, &str, &str); 8] = shipped!(
+const VIEWS: [(RelationKind, &str, &str); 11] = shipped!(
     View,
     "views",
     "pairs",
@@ -36,6 +36,9 @@ const VIEWS: [(RelationKind, &str, &str); 8] = shipped!(
     "runs",
     "dataset_stats",
     "split_conflicts",
+    "training_samples",
+    "training_shards",
+    "mixture",
 );
 const CHECKS: [(RelationKind, &str, &str); 14] = shipped!(
     Check,

@@ -1,4 +1,4 @@
-//! Stage `tokenizer`: the configured tokenizer, or one trained on the steps of the training split, as the table `tokenizers`.
+//! Stage `tokenizer`: the configured tokenizer, or one trained on the steps that are trained on, as the table `tokenizers`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,15 +17,14 @@ use crate::freshness::hash_text;
 use crate::relation::Scope;
 use crate::stage::{Assessment, Declaration, Stage, World};
 
-/// What a tokenizer learns from: the prompt, and every step of the training split in the trained label mode.
-const TEXTS: &str = "SELECT text FROM steps WHERE split = 'train' AND label_mode = ";
+/// What a tokenizer learns from: every step that is trained on, once. What training leaves out shapes no vocabulary either.
+const TEXTS: &str = "SELECT unnest(completions) AS text FROM training_samples";
 
 /// Makes or reads the tokenizer.
 pub struct TokenizerStage {
     declaration: Declaration,
     given: Option<(String, String)>,
     vocab_size: usize,
-    label_mode: &'static str,
 }
 
 impl TokenizerStage {
@@ -44,7 +43,6 @@ impl TokenizerStage {
             Some(path) => Some((path.clone(), read_named(project, "[tokenizer] path", &path)?)),
             None => None,
         };
-        let label_mode = config.train.label_mode.as_str();
         let mut inputs = BTreeMap::from([("tokenizer stage".to_owned(), "1".to_owned())]);
         match &given {
             Some((path, text)) => {
@@ -52,7 +50,9 @@ impl TokenizerStage {
             }
             None => {
                 inputs.insert("[tokenizer] vocab_size".to_owned(), config.tokenizer.vocab_size.to_string());
-                inputs.insert("[train] label_mode".to_owned(), label_mode.to_owned());
+                inputs.insert("[train] label_mode".to_owned(), config.train.label_mode.as_str().to_owned());
+                let leave_out = serde_json::to_string(&config.mix.leave_out).unwrap_or_default();
+                inputs.insert("[mix] leave_out".to_owned(), leave_out);
             }
         }
         let declaration = Declaration {
@@ -64,7 +64,7 @@ impl TokenizerStage {
             // Shards must fit the model that reads them: while training waits, so does its tokenizer.
             manual: config.train.when == When::Manual,
         };
-        Ok(TokenizerStage { declaration, given, vocab_size: config.tokenizer.vocab_size, label_mode })
+        Ok(TokenizerStage { declaration, given, vocab_size: config.tokenizer.vocab_size })
     }
 }
 
@@ -82,7 +82,7 @@ impl Stage for TokenizerStage {
             }
             None => {
                 let session = world.sessions.open(&world.heads(), Rows::All)?;
-                let texts = session.sql(&format!("{TEXTS}'{}'", self.label_mode)).await?;
+                let texts = session.sql(TEXTS).await?;
                 (train_tokenizer(texts.execute_stream().await?, self.vocab_size).await?, "trained")
             }
         };

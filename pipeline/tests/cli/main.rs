@@ -6,6 +6,7 @@
 
 mod data;
 mod mistakes;
+mod mixtures;
 mod plans;
 mod project;
 mod runs;

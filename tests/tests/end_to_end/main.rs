@@ -3,5 +3,6 @@
 
 mod commits;
 mod dataflow;
+mod mixture;
 mod project;
 mod splits;
