@@ -87,7 +87,7 @@ impl Stage for FindingsStage {
         let known = known_files(world, ANALYSES).await?;
         let fingerprint = analyses_fingerprint(&listings, &known, &pairs, &self.options).await?;
         for listing in &listings {
-            note_files(&mut assessment.inputs, "analysis", &listing.location, &listing.files);
+            note_files(&mut assessment.inputs, "analysis", &listing.analysis.location, &listing.files);
         }
         assessment.inputs.insert(format!("table {PAIRS}"), pairs);
         assessment.units.insert(String::new(), fingerprint);

@@ -18,10 +18,8 @@ pub struct Analysis {
 /// The SARIF files of one `[[analysis]]`.
 #[derive(Debug, Clone)]
 pub struct AnalysisListing {
-    /// The url as configured, without credentials.
-    pub url: String,
-    /// Where it is.
-    pub location: Location,
+    /// The analysis.
+    pub analysis: Analysis,
     /// Its files, by name.
     pub files: Vec<SourceFile>,
 }
@@ -32,15 +30,15 @@ pub struct AnalysisListing {
 /// [`crate::StageError::Source`] if an analysis does not exist, cannot be read, or holds no such file.
 pub async fn list_analyses(analyses: &[Analysis]) -> Result<Vec<AnalysisListing>> {
     let mut listings = Vec::new();
-    for Analysis { url, location } in analyses {
+    for analysis in analyses {
         let sought = Sought {
-            what: format!("analysis {url}"),
+            what: format!("analysis {}", analysis.url),
             section: "[[analysis]]",
             lacking: "no file is called *.sarif or *.json".to_owned(),
             keys: "`url`",
         };
-        let files = list_sought(location, &sought, is_sarif).await?;
-        listings.push(AnalysisListing { url: url.clone(), location: location.clone(), files });
+        let files = list_sought(&analysis.location, &sought, is_sarif).await?;
+        listings.push(AnalysisListing { analysis: analysis.clone(), files });
     }
     Ok(listings)
 }
@@ -65,8 +63,9 @@ pub async fn analyses_fingerprint(
     let mut hashes = Vec::new();
     for listing in listings {
         for file in &listing.files {
-            let hash = hash_unless_known(known, &listing.url, &listing.location, file).await?;
-            hashes.push((listing.url.clone(), file.name.clone(), hash));
+            let Analysis { url, location } = &listing.analysis;
+            let hash = hash_unless_known(known, url, location, file).await?;
+            hashes.push((url.clone(), file.name.clone(), hash));
         }
     }
     Ok(fingerprint_of(&hashes, pairs, options))
