@@ -20,11 +20,15 @@ use crate::stage::{Assessment, Declaration, Stage, World};
 /// What a tokenizer learns from: every step that is trained on, once. What training leaves out shapes no vocabulary either.
 const TEXTS: &str = "SELECT unnest(completions) AS text FROM training_samples";
 
+/// What it learns from where all is left out and `[train] when = "manual"` lets data be published: shards need a vocabulary all the same.
+const TEXTS_LEFT_OUT: &str = "SELECT text FROM steps WHERE split = 'train' AND label_mode = ";
+
 /// Makes or reads the tokenizer.
 pub struct TokenizerStage {
     declaration: Declaration,
     given: Option<(String, String)>,
     vocab_size: usize,
+    label_mode: &'static str,
 }
 
 impl TokenizerStage {
@@ -43,6 +47,7 @@ impl TokenizerStage {
             Some(path) => Some((path.clone(), read_named(project, "[tokenizer] path", &path)?)),
             None => None,
         };
+        let label_mode = config.train.label_mode.as_str();
         let mut inputs = BTreeMap::from([("tokenizer stage".to_owned(), "1".to_owned())]);
         match &given {
             Some((path, text)) => {
@@ -50,7 +55,7 @@ impl TokenizerStage {
             }
             None => {
                 inputs.insert("[tokenizer] vocab_size".to_owned(), config.tokenizer.vocab_size.to_string());
-                inputs.insert("[train] label_mode".to_owned(), config.train.label_mode.as_str().to_owned());
+                inputs.insert("[train] label_mode".to_owned(), label_mode.to_owned());
                 let leave_out = serde_json::to_string(&config.mix.leave_out).unwrap_or_default();
                 inputs.insert("[mix] leave_out".to_owned(), leave_out);
             }
@@ -64,7 +69,7 @@ impl TokenizerStage {
             // Shards must fit the model that reads them: while training waits, so does its tokenizer.
             manual: config.train.when == When::Manual,
         };
-        Ok(TokenizerStage { declaration, given, vocab_size: config.tokenizer.vocab_size })
+        Ok(TokenizerStage { declaration, given, vocab_size: config.tokenizer.vocab_size, label_mode })
     }
 }
 
@@ -82,7 +87,11 @@ impl Stage for TokenizerStage {
             }
             None => {
                 let session = world.sessions.open(&world.heads(), Rows::All)?;
-                let texts = session.sql(TEXTS).await?;
+                let is_trained_on = session.table("training_samples").await?.limit(0, Some(1))?.count().await? > 0;
+                let texts = match is_trained_on {
+                    true => session.sql(TEXTS).await?,
+                    false => session.sql(&format!("{TEXTS_LEFT_OUT}'{}'", self.label_mode)).await?,
+                };
                 (train_tokenizer(texts.execute_stream().await?, self.vocab_size).await?, "trained")
             }
         };

@@ -92,8 +92,20 @@ fn a_project_whose_only_dataset_is_left_out_is_refused_before_anything_runs() {
     assert!(project.output(&["run", "--select", "ingest"]).status.success());
     configure(&project, "[mix]\nleave_out = []");
     assert!(project.output(&["plan"]).status.success());
-    project.replace("secprm.toml", "leave_out = []", "\n[train]\nwhen = \"manual\"");
-    assert!(project.output(&["plan"]).status.success());
+}
+
+#[test]
+fn data_that_is_all_left_out_is_published_where_training_is_manual() {
+    let project = of_bigvul_alone();
+    // Before the stages, which are tables of their own.
+    project.replace("secprm.toml", "[[train.stage]]", "[train]\nwhen = \"manual\"\n\n[[train.stage]]");
+    let output = project.output(&["run"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // More than single bytes: the vocabulary comes from what is left out, there being nothing else.
+    assert_eq!(project.query("SELECT vocab_size FROM tokenizers"), "vocab_size\n300\n");
+    assert_eq!(project.query("SELECT count(*) FROM mixture WHERE repeats > 0"), "count(*)\n0\n");
+    let judges = project.query("SELECT DISTINCT model_id FROM metrics ORDER BY model_id");
+    assert_eq!(judges, "model_id\nbaseline:always_secure\nbaseline:always_vulnerable\n");
 }
 
 #[test]
