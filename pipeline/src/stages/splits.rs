@@ -91,8 +91,8 @@ impl Stage for SplitsStage {
         let options = self.options;
         let placed = tokio::task::spawn_blocking(move || place(pairs, &options)).await;
         let placed = placed.map_err(|error| Error::bug(error.to_string()))?;
-        let note = world.note(SPLITS);
-        Ok(write_splits(&world.warehouse, &placed, options.by, &heads, (whole(work)?, work.is_full_refresh), &note)
-            .await?)
+        let (fingerprint, note) = (whole(work)?, world.note(SPLITS));
+        let rewrite = work.is_full_refresh;
+        Ok(write_splits(&world.warehouse, &placed, options.by, &heads, fingerprint, rewrite, &note).await?)
     }
 }
