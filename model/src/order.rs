@@ -11,19 +11,14 @@ use crate::random::stable_hash;
 /// says. So two copies are at least half an nth of the circle apart, and meet other neighbours each time.
 pub fn epoch_order<S: ExampleSource + ?Sized>(seed: u64, epoch: u64, source: &S) -> Vec<usize> {
     let keys = source.keys();
-    let hash = |key: &str, repeat: &[u8]| {
-        let (seed, epoch) = (seed.to_le_bytes(), epoch.to_le_bytes());
-        let parts: [&[u8]; 4] = [&seed, &epoch, key.as_bytes(), repeat];
-        // The first copy stands where the example alone would.
-        stable_hash(if repeat.is_empty() { &parts[..3] } else { &parts })
-    };
+    let (seed, epoch) = (seed.to_le_bytes(), epoch.to_le_bytes());
     let mut order: Vec<(u64, usize)> = Vec::new();
     for (index, key) in keys.iter().enumerate() {
-        let start = hash(key, &[]);
+        let start = stable_hash(&[&seed, &epoch, key.as_bytes()]);
         order.push((start, index));
         let repeats = source.repeats(index);
         for repeat in 1..repeats {
-            let within = hash(key, &repeat.to_le_bytes()) / 2;
+            let within = stable_hash(&[&seed, &epoch, key.as_bytes(), &repeat.to_le_bytes()]) / 2;
             let turn = ((u128::from(repeat) << 64) + u128::from(within)) / u128::from(repeats);
             order.push((start.wrapping_add(turn as u64), index));
         }

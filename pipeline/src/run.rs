@@ -54,8 +54,8 @@ pub struct RunOutcome {
 /// Executes a plan under the warehouse's lock, writes its history and publishes.
 ///
 /// # Errors
-/// Of kind usage if training would have nothing to train on; of kind transient if another run holds the warehouse; of the failed stage's kind; of kind checks if a check of severity error found rows;
-/// of kind interrupted. The previous release stays in force then.
+/// Of kind usage if training would have nothing to train on; of kind transient if another run holds the warehouse; of the failed stage's
+/// kind; of kind checks if a check of severity error found rows; of kind interrupted. The previous release stays in force then.
 pub async fn run(world: Arc<World>, dag: Arc<Dag>, options: &RunOptions) -> Result<RunOutcome> {
     let chosen = dag.select(&options.select, &options.exclude)?;
     require_training_data(&world.project.config, &dag, &chosen)?;

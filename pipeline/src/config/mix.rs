@@ -37,6 +37,16 @@ impl MixConfig {
         self.repeats.get(&dataset).copied().unwrap_or(1)
     }
 
+    /// Returns the repeats of every dataset as text: the same whether a 1 is given or not.
+    pub fn repeats_as_text(&self) -> String {
+        DatasetKind::ALL.map(|dataset| format!("{dataset} {}", self.repeats_of(dataset))).join(", ")
+    }
+
+    /// Returns what is left out as text, in the same order however it is given.
+    pub fn leave_out_as_text(&self) -> String {
+        self.leave_out.iter().map(Part::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether training leaves out all of a dataset.
     pub fn leaves_out(&self, dataset: DatasetKind) -> bool {
         let is_listed = |subset| self.leave_out.contains(&Part { dataset, subset });
@@ -167,5 +177,12 @@ mod tests {
         assert!(failure("repeats = { bigvul = 2 }").contains("leave_out leaves it out of training"));
         assert!(parsed("repeats = { bigvul = 2, sven = 10000 }\nleave_out = []").validate().is_ok());
         assert!(parsed("repeats = { primevul = 2 }").validate().is_ok());
+    }
+
+    #[test]
+    fn what_says_nothing_new_is_no_other_mixture() {
+        assert_eq!(parsed("repeats = { sven = 1 }").repeats_as_text(), parsed("").repeats_as_text());
+        let turned = parsed("leave_out = [\"primevul/unpaired\", \"bigvul\", \"bigvul\"]");
+        assert_eq!(turned.leave_out_as_text(), parsed("").leave_out_as_text());
     }
 }

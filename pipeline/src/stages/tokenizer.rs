@@ -56,8 +56,7 @@ impl TokenizerStage {
             None => {
                 inputs.insert("[tokenizer] vocab_size".to_owned(), config.tokenizer.vocab_size.to_string());
                 inputs.insert("[train] label_mode".to_owned(), label_mode.to_owned());
-                let leave_out = serde_json::to_string(&config.mix.leave_out).unwrap_or_default();
-                inputs.insert("[mix] leave_out".to_owned(), leave_out);
+                inputs.insert("[mix] leave_out".to_owned(), config.mix.leave_out_as_text());
             }
         }
         let declaration = Declaration {

@@ -43,11 +43,12 @@ impl TrainStage {
             None => None,
         };
         let json = |value: &serde_json::Value| value.to_string();
+        let mix = format!("{}; without {}", config.mix.repeats_as_text(), config.mix.leave_out_as_text());
         let mut inputs = BTreeMap::from([
             ("train stage".to_owned(), "1".to_owned()),
             ("[train]".to_owned(), json(&serde_json::to_value(&settings).unwrap_or_default())),
             ("[train] label_mode".to_owned(), config.train.label_mode.as_str().to_owned()),
-            ("[mix]".to_owned(), json(&serde_json::to_value(&config.mix).unwrap_or_default())),
+            ("[mix]".to_owned(), mix),
             ("[model]".to_owned(), json(&serde_json::to_value(&config.model).unwrap_or_default())),
         ]);
         if let Some(text) = &shape_text {
