@@ -1,9 +1,8 @@
-//! What training reads: encoded sequences with step labels, and the order they come in.
+//! What training reads: encoded sequences with step labels, and how often an epoch sees each.
 
 use std::borrow::Cow;
 
 use crate::error::{ModelError, Result};
-use crate::random::stable_hash;
 
 /// Holds one encoded window with the labels of its steps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,6 +59,11 @@ pub trait ExampleSource {
     /// # Errors
     /// The example can't be read.
     fn example(&self, index: usize) -> Result<Cow<'_, Example>>;
+
+    /// Returns how often an epoch sees the example at an index: once, unless the source is a mixture.
+    fn repeats(&self, _index: usize) -> u32 {
+        1
+    }
 }
 
 impl ExampleSource for [Example] {
@@ -85,12 +89,55 @@ impl ExampleSource for Vec<Example> {
     }
 }
 
-/// Returns the order of an epoch as indices: sorted by a hash of seed, epoch and key, whatever the order of `keys`.
-pub fn epoch_order(seed: u64, epoch: u64, keys: &[&str]) -> Vec<usize> {
-    let hash = |key: &str| stable_hash(&[&seed.to_le_bytes(), &epoch.to_le_bytes(), key.as_bytes()]);
-    let mut order: Vec<(u64, &str, usize)> = keys.iter().enumerate().map(|(i, key)| (hash(key), *key, i)).collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, _, index)| index).collect()
+/// Holds examples that an epoch sees several times, each of them once in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MixedExamples {
+    examples: Vec<Example>,
+    repeats: Vec<u32>,
+}
+
+impl MixedExamples {
+    /// Appends an example and how often an epoch sees it.
+    ///
+    /// # Errors
+    /// No repeat at all: an example that is not trained on must not be handed in.
+    pub fn push(&mut self, example: Example, repeats: u32) -> Result<()> {
+        if repeats == 0 {
+            return Err(ModelError::Input(format!("example {} is repeated 0 times, leave it out", example.key)));
+        }
+        self.examples.push(example);
+        self.repeats.push(repeats);
+        Ok(())
+    }
+
+    /// Returns how many different examples there are.
+    pub fn len(&self) -> usize {
+        self.examples.len()
+    }
+
+    /// Returns whether there is no example.
+    pub fn is_empty(&self) -> bool {
+        self.examples.is_empty()
+    }
+
+    /// Returns how many examples an epoch has, repeats counted.
+    pub fn epoch_len(&self) -> u64 {
+        self.repeats.iter().map(|repeats| u64::from(*repeats)).sum()
+    }
+}
+
+impl ExampleSource for MixedExamples {
+    fn keys(&self) -> Vec<&str> {
+        self.examples.keys()
+    }
+
+    fn example(&self, index: usize) -> Result<Cow<'_, Example>> {
+        self.examples.example(index)
+    }
+
+    fn repeats(&self, index: usize) -> u32 {
+        self.repeats[index]
+    }
 }
 
 /// Refuses keys that repeat, because their order would depend on how the examples were handed in.
@@ -103,17 +150,29 @@ pub(crate) fn require_unique(keys: &[&str]) -> Result<()> {
     }
 }
 
-/// Counts supervised labels [vulnerable, secure] and checks every example on the way.
-pub(crate) fn count_labels<S: ExampleSource + ?Sized>(source: &S) -> Result<[u64; 2]> {
-    let mut counts = [0; 2];
-    for index in 0..source.keys().len() {
-        let example = source.example(index)?;
-        example.validate()?;
-        for label in SupervisedSteps::of(&example).labels {
-            counts[usize::from(label)] += 1;
+/// The supervised steps of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct StepCounts {
+    /// Steps that an epoch sees, by label [vulnerable, secure]: those of a repeated example count each time.
+    pub mixed: [u64; 2],
+    /// Different steps, whatever their label.
+    pub different: u64,
+}
+
+impl StepCounts {
+    /// Counts, and checks every example on the way.
+    pub(crate) fn of<S: ExampleSource + ?Sized>(source: &S) -> Result<Self> {
+        let mut counts = Self::default();
+        for index in 0..source.keys().len() {
+            let example = source.example(index)?;
+            example.validate()?;
+            for label in SupervisedSteps::of(&example).labels {
+                counts.mixed[usize::from(label)] += u64::from(source.repeats(index));
+                counts.different += 1;
+            }
         }
+        Ok(counts)
     }
-    Ok(counts)
 }
 
 /// The supervised steps of one example.
@@ -137,20 +196,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_of_an_epoch_does_not_depend_on_the_order_given() {
-        let keys: Vec<String> = (0..50).map(|n| format!("sample-{n}")).collect();
-        let given: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let mut other = given.clone();
-        other.reverse();
-        let named = |keys: &[&str], epoch| -> Vec<String> {
-            epoch_order(3, epoch, keys).into_iter().map(|index| keys[index].to_owned()).collect()
-        };
-        assert_eq!(named(&given, 0), named(&other, 0));
-        assert_ne!(named(&given, 0), named(&given, 1));
-        assert_ne!(named(&given, 0), keys);
-    }
-
-    #[test]
     fn lists_that_do_not_fit_are_refused_by_key() {
         let good = Example {
             key: "k".to_owned(),
@@ -170,5 +215,22 @@ mod tests {
         assert!(broken(|e| e.step_positions[1] = 3).contains("past the end"));
         assert!(broken(|e| e.step_positions[0] = 2).contains("ascend"));
         assert!(require_unique(&["a", "b", "a"]).is_err());
+    }
+
+    #[test]
+    fn a_repeated_example_is_held_once_and_counts_each_time() {
+        let example = |key: &str, labels: [u8; 2]| Example {
+            key: key.to_owned(),
+            input_ids: vec![1, 2, 3],
+            step_positions: vec![1, 2],
+            step_labels: labels.to_vec(),
+            step_supervised: vec![true, true],
+        };
+        let mut mixed = MixedExamples::default();
+        mixed.push(example("a", [0, 1]), 40).unwrap();
+        mixed.push(example("b", [1, 1]), 1).unwrap();
+        assert_eq!((mixed.len(), mixed.epoch_len()), (2, 41));
+        assert_eq!(StepCounts::of(&mixed).unwrap(), StepCounts { mixed: [40, 42], different: 4 });
+        assert!(mixed.push(example("c", [1, 1]), 0).unwrap_err().to_string().contains("example c"));
     }
 }

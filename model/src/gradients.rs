@@ -142,7 +142,7 @@ pub(crate) struct HiddenCache {
 }
 
 impl HiddenCache {
-    /// Starts empty; `supervised_steps` of one epoch decide whether the cache may fill.
+    /// Starts empty; the number of different `supervised_steps` decides whether the cache may fill.
     pub(crate) fn new(model: &StepModel, supervised_steps: u64) -> Self {
         let numbers = (supervised_steps as usize).saturating_mul(model.config().hidden_size);
         Self { enabled: numbers <= HIDDEN_CACHE_NUMBERS, rows: BTreeMap::new() }

@@ -1,12 +1,13 @@
-//! Training: stages over examples in an order that is a function of (seed, epoch, keys) alone.
+//! Training: stages over examples in an order that is a function of (seed, epoch, keys, repeats) alone.
 
 use std::ops::ControlFlow;
 
 use crate::error::{ModelError, Result};
-use crate::examples::{ExampleSource, SupervisedSteps, count_labels, epoch_order, require_unique};
+use crate::examples::{ExampleSource, StepCounts, SupervisedSteps, require_unique};
 use crate::gradients::{BatchGradients, HiddenCache, Supervised, batch_gradients};
 use crate::loss::class_weights;
 use crate::optimizer::{AdamW, clip_by_global_norm};
+use crate::order::epoch_order;
 use crate::qwen2::StepModel;
 use crate::train_config::{TrainConfig, TrainStage, TrainedParameters};
 
@@ -42,7 +43,7 @@ pub struct TrainSummary {
     pub skipped_steps: u64,
     /// Tokens seen over all epochs.
     pub tokens: u64,
-    /// Supervised steps per class [vulnerable, secure] in one epoch.
+    /// Supervised steps per class [vulnerable, secure] in one epoch, repeats counted.
     pub label_counts: [u64; 2],
     /// The class weights used.
     pub class_weights: [f64; 2],
@@ -58,7 +59,7 @@ pub struct TrainSummary {
 
 /// Trains a model in place and reports each step to `observer`, which may end the run.
 ///
-/// With the same examples (in any order), configuration, start and number of threads, the weights come out bit by bit
+/// With the same examples (in any order), repeats, configuration, start and number of threads, the weights come out bit by bit
 /// the same.
 ///
 /// # Errors
@@ -70,9 +71,9 @@ pub fn train<S: ExampleSource + ?Sized>(
     observer: &mut dyn FnMut(&StepMetrics) -> ControlFlow<()>,
 ) -> Result<TrainSummary> {
     config.validate()?;
-    let keys = source.keys();
-    require_unique(&keys)?;
-    let label_counts = count_labels(source)?;
+    require_unique(&source.keys())?;
+    let counts = StepCounts::of(source)?;
+    let label_counts = counts.mixed;
     if label_counts == [0, 0] {
         let reason = "no step of any example is supervised, there is nothing to learn from";
         return Err(ModelError::Input(reason.to_owned()));
@@ -87,6 +88,8 @@ pub fn train<S: ExampleSource + ?Sized>(
         model,
         source,
         config,
+        epoch_len: epoch_len(source),
+        different_steps: counts.different,
         summary: TrainSummary {
             steps: 0,
             skipped_steps: 0,
@@ -101,7 +104,7 @@ pub fn train<S: ExampleSource + ?Sized>(
     };
     let mut epochs_before = 0;
     for stage in &config.stages {
-        if run.stage(stage, &keys, epochs_before, observer)?.is_break() {
+        if run.stage(stage, epochs_before, observer)?.is_break() {
             run.summary.stopped_early = true;
             break;
         }
@@ -110,10 +113,18 @@ pub fn train<S: ExampleSource + ?Sized>(
     Ok(run.summary)
 }
 
+fn epoch_len<S: ExampleSource + ?Sized>(source: &S) -> u64 {
+    (0..source.keys().len()).map(|index| u64::from(source.repeats(index))).sum()
+}
+
 struct Run<'a, S: ?Sized> {
     model: &'a StepModel,
     source: &'a S,
     config: &'a TrainConfig,
+    /// Examples of an epoch, repeats counted.
+    epoch_len: u64,
+    /// Supervised steps, repeats not counted.
+    different_steps: u64,
     summary: TrainSummary,
 }
 
@@ -121,18 +132,16 @@ impl<S: ExampleSource + ?Sized> Run<'_, S> {
     fn stage(
         &mut self,
         stage: &TrainStage,
-        keys: &[&str],
         epochs_before: u64,
         observer: &mut dyn FnMut(&StepMetrics) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let steps_per_epoch = keys.len().div_ceil(self.config.batch_size) as u64;
-        let planned = (stage.epochs * steps_per_epoch).min(stage.max_steps.unwrap_or(u64::MAX));
+        let planned = self.config.steps_of(stage, self.epoch_len);
         let mut optimizer = AdamW::new(self.config.optimizer());
-        let mut hidden = HiddenCache::new(self.model, self.summary.label_counts.iter().sum());
+        let mut hidden = HiddenCache::new(self.model, self.different_steps);
         let mut step_in_stage = 0;
         for epoch in 0..stage.epochs {
             let mut losses = Vec::new();
-            let order = epoch_order(self.config.seed, epochs_before + epoch, keys);
+            let order = epoch_order(self.config.seed, epochs_before + epoch, self.source);
             for indices in order.chunks(self.config.batch_size) {
                 if step_in_stage == planned {
                     return Ok(ControlFlow::Continue(()));

@@ -189,6 +189,17 @@ impl TrainConfig {
         Ok(())
     }
 
+    /// Returns how many optimiser steps a stage takes over epochs of so many examples, repeats counted.
+    pub fn steps_of(&self, stage: &TrainStage, epoch_len: u64) -> u64 {
+        let steps = stage.epochs.saturating_mul(epoch_len.div_ceil(self.batch_size as u64));
+        steps.min(stage.max_steps.unwrap_or(u64::MAX))
+    }
+
+    /// Returns how many optimiser steps all stages take.
+    pub fn steps(&self, epoch_len: u64) -> u64 {
+        self.stages.iter().map(|stage| self.steps_of(stage, epoch_len)).fold(0, u64::saturating_add)
+    }
+
     /// Returns the optimiser's part.
     pub fn optimizer(&self) -> AdamWConfig {
         AdamWConfig { beta1: self.beta1, beta2: self.beta2, epsilon: self.epsilon, weight_decay: self.weight_decay }

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::Example;
 use crate::config::Qwen2Config;
 use crate::schedule::Schedule;
+use crate::{Example, MixedExamples};
 
 fn tiny() -> StepModel {
     let config = Qwen2Config {
@@ -86,6 +86,55 @@ fn the_same_run_twice_gives_the_same_bits_whatever_the_order_of_examples() {
     let other = tiny();
     train(&other, &examples, &other_seed, &mut quiet).unwrap();
     assert_ne!(bits(&first), bits(&other));
+}
+
+fn repeated(repeats: &[u32]) -> MixedExamples {
+    let mut mixed = MixedExamples::default();
+    for (example, repeats) in samples(repeats.len() as u32).into_iter().zip(repeats) {
+        mixed.push(example, *repeats).unwrap();
+    }
+    mixed
+}
+
+#[test]
+fn an_epoch_sees_a_repeated_example_that_often_whatever_the_batch_size() {
+    let mixed = repeated(&[40, 1, 3, 1]);
+    let tokens: u64 =
+        (0..4).map(|at| mixed.example(at).unwrap().input_ids.len() as u64 * u64::from(mixed.repeats(at))).sum();
+    for batch_size in [1, 4, 7] {
+        let mut config = config(1);
+        config.batch_size = batch_size;
+        config.stages.remove(0);
+        let summary = train(&tiny(), &mixed, &config, &mut quiet).unwrap();
+        assert_eq!(summary.steps, 45u64.div_ceil(batch_size as u64));
+        assert_eq!(summary.tokens, tokens);
+        assert_eq!(summary.label_counts.iter().sum::<u64>(), 3 * 45);
+    }
+}
+
+#[test]
+fn class_weights_are_counted_after_mixing() {
+    let counts = |repeats: &[u32]| train(&tiny(), &repeated(repeats), &config(0), &mut quiet).unwrap();
+    // The first example has three vulnerable steps and the second has none.
+    let (once, mixed) = (counts(&[1, 1]), counts(&[1, 3]));
+    assert_eq!((once.label_counts, once.class_weights), ([3, 3], [1.0, 1.0]));
+    assert_eq!((mixed.label_counts, mixed.class_weights), ([3, 9], [2.0, 12.0 / 18.0]));
+}
+
+#[test]
+fn a_mixture_gives_the_same_bits_whatever_the_order_of_examples() {
+    let trained = |mixed: &MixedExamples| {
+        let model = tiny();
+        train(&model, mixed, &config(2), &mut quiet).unwrap();
+        bits(&model)
+    };
+    let repeats = [1, 5, 2, 1, 3];
+    let mut reversed = MixedExamples::default();
+    for (example, repeats) in samples(5).into_iter().zip(repeats).rev() {
+        reversed.push(example, repeats).unwrap();
+    }
+    assert_eq!(trained(&repeated(&repeats)), trained(&reversed));
+    assert_ne!(trained(&repeated(&repeats)), trained(&repeated(&[1; 5])));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::dag::Dag;
 use crate::error::Result;
 use crate::freshness::reasons;
 use crate::history::STAGE_RUNS;
+use crate::mixture::require_training_data;
 use crate::stage::{Assessment, World};
 
 /// What a run would do with a stage.
@@ -46,7 +47,8 @@ pub struct PlannedStage {
 /// Finds out what a run would do; changes nothing.
 ///
 /// # Errors
-/// As assessing each stage: sources that cannot be listed, tables that cannot be read.
+/// As assessing each stage: sources that cannot be listed, tables that cannot be read. Of kind usage if training would have nothing to
+/// train on.
 pub async fn plan(
     world: &World,
     dag: &Dag,
@@ -54,6 +56,7 @@ pub async fn plan(
     named: bool,
     full: bool,
 ) -> Result<Vec<PlannedStage>> {
+    require_training_data(&world.project.config, dag, chosen)?;
     let before = last_inputs(world).await?;
     let mut planned: Vec<PlannedStage> = Vec::new();
     for (index, stage) in dag.stages().iter().enumerate() {

@@ -15,6 +15,7 @@ use crate::checks::run_checks;
 use crate::dag::Dag;
 use crate::error::{Error, Kind, Result};
 use crate::history::{CheckResult, HISTORY, History, RunRecord, StageRun};
+use crate::mixture::require_training_data;
 use crate::output::counted;
 use crate::plan::waits_for_selection;
 use crate::release::{find_release, open_heads, open_release};
@@ -53,10 +54,11 @@ pub struct RunOutcome {
 /// Executes a plan under the warehouse's lock, writes its history and publishes.
 ///
 /// # Errors
-/// Of kind transient if another run holds the warehouse; of the failed stage's kind; of kind checks if a check of severity error found rows;
-/// of kind interrupted. The previous release stays in force then.
+/// Of kind usage if training would have nothing to train on; of kind transient if another run holds the warehouse; of the failed stage's
+/// kind; of kind checks if a check of severity error found rows; of kind interrupted. The previous release stays in force then.
 pub async fn run(world: Arc<World>, dag: Arc<Dag>, options: &RunOptions) -> Result<RunOutcome> {
     let chosen = dag.select(&options.select, &options.exclude)?;
+    require_training_data(&world.project.config, &dag, &chosen)?;
     let lock = world.warehouse.lock()?;
     // Whoever held the lock before may have moved on what was read while opening.
     world.advance(&open_heads(&world.warehouse).await?.into_values().collect::<Vec<_>>());

@@ -11,6 +11,7 @@ use crate::catalog::Rows;
 use crate::config::Project;
 use crate::error::Result;
 use crate::history::CheckResult;
+use crate::mixture::left_out_of_training;
 use crate::output::{Format, counted, print_stream};
 use crate::run::RunOutcome;
 use crate::stage::World;
@@ -57,6 +58,15 @@ pub async fn summarise(world: &World, project: &Project, outcome: &RunOutcome) -
         return Ok(());
     }
     let session = world.sessions.open(&world.heads(), Rows::All)?;
+    if outcome.stages.iter().any(|stage| stage.stage == "train") {
+        let left_out = left_out_of_training(&session).await?;
+        if !left_out.is_empty() {
+            progress.say(&format!(
+                "left out of training by [mix] leave_out: {}; scored and measured all the same",
+                left_out.join(", ")
+            ));
+        }
+    }
     progress.say("\nheld out (positive = vulnerable; AUROC 0.5 is chance):");
     print_stream(session.sql(HELD_OUT).await?.execute_stream().await?, Format::Table, &mut stdout().lock()).await?;
     let has_model = world.head(MODELS).is_some_and(|models| models.rows() > 0);

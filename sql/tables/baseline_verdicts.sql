@@ -2,11 +2,11 @@
 --! scope = "global"
 --! [columns]
 --! model_id = "The baseline's name, in place of a model"
---! reward = "R, in [-1, 1]; for length, the signed and squashed distance to the median of the training split"
+--! reward = "R, in [-1, 1]; for length, the signed and squashed distance to the median of what is trained on"
 --! predicted = "1 secure, 0 vulnerable"
 --! label = "1 secure, 0 vulnerable"
 
--- Length is given its best chance: which side of the median is the secure one is read off the training split.
+-- Length is given its best chance: which side of the median is the secure one is read off what the model is trained on.
 WITH scored AS (
     SELECT s.sample_id, s.dataset, s.slice, s.split, s.label_mode, s.role, s.pair_id, s.n_chars,
         CASE WHEN s.vulnerable THEN 0 ELSE 1 END AS label
@@ -16,12 +16,8 @@ WITH scored AS (
 fitted AS (
     SELECT
         median(CAST(n_chars AS DOUBLE)) AS middle,
-        CASE
-            WHEN avg(CASE WHEN label = 1 THEN n_chars END) >= avg(CASE WHEN label = 0 THEN n_chars END) THEN 1.0
-            ELSE -1.0
-        END AS direction
-    FROM scored
-    WHERE split = 'train'
+        CASE WHEN avg(n_chars) FILTER (WHERE NOT vulnerable) >= avg(n_chars) FILTER (WHERE vulnerable) THEN 1.0 ELSE -1.0 END AS direction
+    FROM training_samples
 ),
 rewarded AS (
     SELECT s.*, 'baseline:always_secure' AS model_id, CAST(1 AS DOUBLE) AS reward FROM scored AS s

@@ -137,6 +137,7 @@ fn validate(config: &Config) -> Result<()> {
         );
     }
     config.checks.limits.validate()?;
+    config.mix.validate()?;
     config.train.settings()?;
     if !(config.score.tau > 0.0 && config.score.tau.is_finite()) {
         return complaint(
@@ -183,6 +184,23 @@ mod tests {
     fn an_unknown_dataset_names_the_nearest_one() {
         let text = "version = 1\nwarehouse = \"w\"\n[[source]]\ndataset = \"svem\"\nurl = \"x\"\n";
         assert!(failure(text).ends_with("did you mean `sven`?"), "{}", failure(text));
+    }
+
+    #[test]
+    fn an_unknown_part_of_the_mixture_names_the_nearest_one() {
+        let with = |line: &str| {
+            format!("version = 1\nwarehouse = \"w\"\n[[source]]\ndataset = \"sven\"\nurl = \"x\"\n[mix]\n{line}\n")
+        };
+        for (line, known) in [
+            ("leave_out = [\"bigvull\"]", "bigvul"),
+            ("leave_out = [\"primevul/unpared\"]", "primevul/unpaired"),
+            ("repeats = { svem = 3 }", "sven"),
+            ("leave-out = []", "leave_out"),
+        ] {
+            let failure = failure(&with(line));
+            assert!(failure.contains("secprm.toml, line 7: unknown"), "{failure}");
+            assert!(failure.ends_with(&format!("did you mean `{known}`?")), "{failure}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod audit;
 mod checks;
 mod load;
+mod mix;
 mod nearest;
 mod parameters;
 mod train;
@@ -10,6 +11,7 @@ mod train;
 pub use audit::AuditConfig;
 pub use checks::{CheckLimits, ChecksConfig, Severity};
 pub use load::{DEFAULT_FILE, Project};
+pub use mix::{MixConfig, Part};
 pub use nearest::nearest;
 pub use train::{ModelConfig, TrainSection, When};
 
@@ -40,6 +42,9 @@ pub struct Config {
     /// How splits are assigned.
     #[serde(default)]
     pub split: SplitConfig,
+    /// What of the datasets is trained on, and how often.
+    #[serde(default)]
+    pub mix: MixConfig,
     /// How text becomes tokens.
     #[serde(default)]
     pub tokenizer: TokenizerConfig,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use secprm_model::Tie;
+use secprm_stages::ingest::DatasetKind;
 
 use super::Config;
 
@@ -19,6 +20,8 @@ impl Config {
             ("label_modes", modes),
             ("label_options", quote(&self.label_options())),
             ("analyzer_levels", levels),
+            ("mix_leave_out", list(self.mix.leave_out.iter().map(ToString::to_string))),
+            ("mix_repeats", self.mix_repeats()),
             ("train_label_mode", quote(self.train.label_mode.as_str())),
             ("prompt", quote(&self.tokenizer.prompt)),
             ("max_tokens", self.tokenizer.max_tokens.to_string()),
@@ -32,6 +35,12 @@ impl Config {
         ]);
         parameters.extend(limits.shares().map(|(name, share)| (name, float(share))));
         parameters
+    }
+
+    /// A map from every dataset to its repeats.
+    fn mix_repeats(&self) -> String {
+        let repeats = DatasetKind::ALL.map(|dataset| self.mix.repeats_of(dataset).to_string()).join(", ");
+        format!("map({}, [{repeats}])", list(DatasetKind::ALL.map(DatasetKind::as_str).into_iter()))
     }
 
     /// The options of `label_pair` as JSON; keys in a fixed order.
@@ -59,8 +68,8 @@ fn float(value: f64) -> String {
     format!("CAST({value:?} AS DOUBLE)")
 }
 
-fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
-    format!("[{}]", items.map(quote).collect::<Vec<_>>().join(", "))
+fn list(items: impl Iterator<Item = impl AsRef<str>>) -> String {
+    format!("[{}]", items.map(|item| quote(item.as_ref())).collect::<Vec<_>>().join(", "))
 }
 
 fn tie_name(tie: Tie) -> &'static str {

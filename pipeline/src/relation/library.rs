@@ -54,6 +54,9 @@ const VIEWS: &[Shipped] = shipped!(
     "languages_over_time",
     "cwes_over_time",
     "split_conflicts",
+    "training_samples",
+    "training_shards",
+    "mixture",
 );
 const CHECKS: &[Shipped] = shipped!(
     Check,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use secprm_stages::findings::{
     ANALYSES, Analysis, FINDING_REJECTS, FINDINGS_VERSION, FindingOptions, KNOWN_PAIR_COLUMNS, KnownPairs,
-    analyses_fingerprint, finding_tables, list_analyses, read_analyses,
+    analyses_fingerprint, finding_tables, list_analyses, read_analyses, unread_analyses_fingerprint,
 };
 use secprm_stages::ingest::PAIRS;
 use secprm_storage::Table;
@@ -85,9 +85,10 @@ impl Stage for FindingsStage {
         let listings = list_analyses(&self.analyses).await?;
         let pairs = self.pairs_hash(world).await?;
         let known = known_files(world, ANALYSES).await?;
-        let fingerprint = analyses_fingerprint(&listings, &known, &pairs, &self.options).await?;
+        let read = analyses_fingerprint(&listings, &known, &pairs, &self.options).await?;
+        let fingerprint = read.unwrap_or_else(|| unread_analyses_fingerprint(&listings, &pairs, &self.options));
         for listing in &listings {
-            note_files(&mut assessment.inputs, "analysis", &listing.location, &listing.files);
+            note_files(&mut assessment.inputs, "analysis", &listing.analysis.location, &listing.files);
         }
         assessment.inputs.insert(format!("table {PAIRS}"), pairs);
         assessment.units.insert(String::new(), fingerprint);

@@ -97,8 +97,8 @@ impl Stage for SplitsStage {
         let options = self.options;
         let placement = tokio::task::spawn_blocking(move || place(pairs, &options)).await;
         let placement = placement.map_err(|error| Error::bug(error.to_string()))?;
-        let note = world.note(SPLITS);
-        Ok(write_splits(&world.warehouse, &placement, options.by, &heads, (whole(work)?, work.is_full_refresh), &note)
-            .await?)
+        let (fingerprint, note) = (whole(work)?, world.note(SPLITS));
+        let rewrite = work.is_full_refresh;
+        Ok(write_splits(&world.warehouse, &placement, options.by, &heads, fingerprint, rewrite, &note).await?)
     }
 }

@@ -1,4 +1,4 @@
-//! Stage `tokenizer`: the configured tokenizer, or one trained on the steps of the training split, as the table `tokenizers`.
+//! Stage `tokenizer`: the configured tokenizer, or one trained on the steps that are trained on, as the table `tokenizers`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +17,11 @@ use crate::freshness::hash_text;
 use crate::relation::Scope;
 use crate::stage::{Assessment, Declaration, Stage, World};
 
-/// What a tokenizer learns from: the prompt, and every step of the training split in the trained label mode.
-const TEXTS: &str = "SELECT text FROM steps WHERE split = 'train' AND label_mode = ";
+/// What a tokenizer learns from: every step that is trained on, once. What training leaves out shapes no vocabulary either.
+const TEXTS: &str = "SELECT unnest(completions) AS text FROM training_samples";
+
+/// What it learns from where all is left out and `[train] when = "manual"` lets data be published: shards need a vocabulary all the same.
+const TEXTS_LEFT_OUT: &str = "SELECT text FROM steps WHERE split = 'train' AND label_mode = ";
 
 /// Makes or reads the tokenizer.
 pub struct TokenizerStage {
@@ -53,6 +56,7 @@ impl TokenizerStage {
             None => {
                 inputs.insert("[tokenizer] vocab_size".to_owned(), config.tokenizer.vocab_size.to_string());
                 inputs.insert("[train] label_mode".to_owned(), label_mode.to_owned());
+                inputs.insert("[mix] leave_out".to_owned(), config.mix.leave_out_as_text());
             }
         }
         let declaration = Declaration {
@@ -82,7 +86,11 @@ impl Stage for TokenizerStage {
             }
             None => {
                 let session = world.sessions.open(&world.heads(), Rows::All)?;
-                let texts = session.sql(&format!("{TEXTS}'{}'", self.label_mode)).await?;
+                let is_trained_on = session.table("training_samples").await?.limit(0, Some(1))?.count().await? > 0;
+                let texts = match is_trained_on {
+                    true => session.sql(TEXTS).await?,
+                    false => session.sql(&format!("{TEXTS_LEFT_OUT}'{}'", self.label_mode)).await?,
+                };
                 (train_tokenizer(texts.execute_stream().await?, self.vocab_size).await?, "trained")
             }
         };

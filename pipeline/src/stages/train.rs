@@ -1,4 +1,4 @@
-//! Stage `train`: shards of the training split into a checkpoint, `models` and `train_metrics`.
+//! Stage `train`: shards of the training split, mixed as `[mix]` says, into a checkpoint, `models` and `train_metrics`.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use datafusion::prelude::SessionContext;
 use secprm_model::TrainConfig;
-use secprm_stages::train::{MODELS, ModelStart, TOKENIZERS, TRAIN_METRICS, TrainingJob, load_examples, run_training};
+use secprm_stages::train::{MODELS, ModelStart, TOKENIZERS, TRAIN_METRICS, TrainingJob, load_mixture, run_training};
 use secprm_storage::Table;
 
 use super::relation::whole;
@@ -18,6 +19,7 @@ use crate::config::{Project, When};
 use crate::error::{Error, Kind, Result};
 use crate::freshness::hash_text;
 use crate::history::now_micros;
+use crate::mixture::{all_left_out, left_out_of_training};
 use crate::relation::Scope;
 use crate::stage::{Assessment, Declaration, Stage, World};
 
@@ -41,10 +43,12 @@ impl TrainStage {
             None => None,
         };
         let json = |value: &serde_json::Value| value.to_string();
+        let mix = format!("{}; without {}", config.mix.repeats_as_text(), config.mix.leave_out_as_text());
         let mut inputs = BTreeMap::from([
             ("train stage".to_owned(), "1".to_owned()),
             ("[train]".to_owned(), json(&serde_json::to_value(&settings).unwrap_or_default())),
             ("[train] label_mode".to_owned(), config.train.label_mode.as_str().to_owned()),
+            ("[mix]".to_owned(), mix),
             ("[model]".to_owned(), json(&serde_json::to_value(&config.model).unwrap_or_default())),
         ]);
         if let Some(text) = &shape_text {
@@ -86,18 +90,12 @@ impl Stage for TrainStage {
         let tokenizer =
             load_tokenizer(world).await?.ok_or_else(|| Error::bug("train runs before there is a tokenizer"))?;
         let session = world.sessions.open(&world.heads(), Rows::All)?;
-        let shards = session.sql("SELECT * FROM train_shards WHERE split = 'train'").await?;
-        let examples = load_examples(&shards.collect().await?)?;
+        let shards = session.sql("SELECT * FROM training_shards WHERE repeats > 0").await?;
+        let examples = load_mixture(&shards.collect().await?)?;
         if examples.is_empty() {
-            return Err(Error::new(
-                Kind::Stage,
-                "there is nothing to train on: train_shards has no row of split train",
-            )
-            .hint(
-                "see `secprm stats` for the splits, and `secprm sql -c 'SELECT * FROM rejects'` for what was left out",
-            ));
+            return Err(nothing_to_train_on(&session).await?);
         }
-        let steps = planned_steps(&self.settings, examples.len());
+        let steps = self.settings.steps(examples.epoch_len());
         let (progress, cancelled) = (world.progress.clone(), world.cancelled.clone());
         let job = TrainingJob {
             examples,
@@ -136,7 +134,14 @@ fn stamps(folder: &Path) -> Result<String> {
     Ok(hash_text(&stamps.join("\n")))
 }
 
-fn planned_steps(settings: &TrainConfig, examples: usize) -> u64 {
-    let per_epoch = examples.div_ceil(settings.batch_size.max(1)) as u64;
-    settings.stages.iter().map(|stage| (stage.epochs * per_epoch).min(stage.max_steps.unwrap_or(u64::MAX))).sum()
+/// Says why there are no examples: they are all left out, or there are none in the training split.
+async fn nothing_to_train_on(session: &SessionContext) -> Result<Error> {
+    let left_out = left_out_of_training(session).await?;
+    if left_out.is_empty() {
+        let message = "there is nothing to train on: train_shards has no row of split train";
+        let hint =
+            "see `secprm stats` for the splits, and `secprm sql -c 'SELECT * FROM rejects'` for what was left out";
+        return Ok(Error::new(Kind::Stage, message).hint(hint));
+    }
+    Ok(all_left_out(&left_out))
 }

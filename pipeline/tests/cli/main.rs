@@ -7,6 +7,7 @@
 mod data;
 mod ledger;
 mod mistakes;
+mod mixtures;
 mod plans;
 mod project;
 mod runs;

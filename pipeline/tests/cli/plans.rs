@@ -33,6 +33,7 @@ fn an_empty_warehouse_needs_everything() {
      metrics             will run       1        1   it never ran
     ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     --- stderr
+    note: [mix] leaves nothing out of training; shares come after the first run
     ");
 }
 
@@ -116,7 +117,14 @@ fn a_changed_parameter_is_named_and_reruns_what_depends_on_it() {
      verdicts            will run       1        1   parameter tau changed
      metrics             may run        0        1   if verdicts changes what it reads
     ───────────────────────────────────────────────────────────────────────────────────
+    ───────────────────────────────────────────────────────────────────────────────────
+     dataset   subset   samples   steps   tokens   repeats   steps %   tokens %   note
+    ═══════════════════════════════════════════════════════════════════════════════════
+     sven      paired         8       8      812         1       100        100
+    ───────────────────────────────────────────────────────────────────────────────────
     --- stderr
+
+    an epoch of training as [mix] is now, by the shards that are there:
     ");
     assert!(project.output(&["run"]).status.success());
     let last = "(SELECT max(run_id) FROM runs)";
@@ -158,7 +166,14 @@ fn a_table_of_the_users_own_joins_the_dag() {
      verdicts            not selected       0        1
      metrics             not selected       0        1
     ──────────────────────────────────────────────────────────────────
+    ───────────────────────────────────────────────────────────────────────────────────
+     dataset   subset   samples   steps   tokens   repeats   steps %   tokens %   note
+    ═══════════════════════════════════════════════════════════════════════════════════
+     sven      paired         8       8      812         1       100        100
+    ───────────────────────────────────────────────────────────────────────────────────
     --- stderr
+
+    an epoch of training as [mix] is now, by the shards that are there:
     ");
     assert!(project.output(&["run"]).status.success());
     assert_eq!(

@@ -4,7 +4,7 @@ use secprm_storage::{Fingerprint, Location, SourceFile};
 
 use super::run::{FINDINGS_VERSION, FindingOptions};
 use crate::error::Result;
-use crate::ingest::{KnownFiles, RecordSum, Sought, hash_unless_known, list_sought};
+use crate::ingest::{KnownFiles, ListedFile, RecordSum, Sought, add_unread, hashes_of_known, list_sought};
 
 /// One `[[analysis]]`.
 #[derive(Debug, Clone)]
@@ -18,12 +18,17 @@ pub struct Analysis {
 /// The SARIF files of one `[[analysis]]`.
 #[derive(Debug, Clone)]
 pub struct AnalysisListing {
-    /// The url as configured, without credentials.
-    pub url: String,
-    /// Where it is.
-    pub location: Location,
+    /// The analysis.
+    pub analysis: Analysis,
     /// Its files, by name.
     pub files: Vec<SourceFile>,
+}
+
+impl AnalysisListing {
+    fn listed(&self) -> Vec<ListedFile<'_>> {
+        let Analysis { url, location } = &self.analysis;
+        self.files.iter().map(|file| ListedFile { key: url.clone(), url, location, file }).collect()
+    }
 }
 
 /// Lists the SARIF files of analyses: those whose name ends in `.sarif` or `.json`, compressed or not.
@@ -32,15 +37,15 @@ pub struct AnalysisListing {
 /// [`crate::StageError::Source`] if an analysis does not exist, cannot be read, or holds no such file.
 pub async fn list_analyses(analyses: &[Analysis]) -> Result<Vec<AnalysisListing>> {
     let mut listings = Vec::new();
-    for Analysis { url, location } in analyses {
+    for analysis in analyses {
         let sought = Sought {
-            what: format!("analysis {url}"),
+            what: format!("analysis {}", analysis.url),
             section: "[[analysis]]",
             lacking: "no file is called *.sarif or *.json".to_owned(),
             keys: "`url`",
         };
-        let files = list_sought(location, &sought, is_sarif).await?;
-        listings.push(AnalysisListing { url: url.clone(), location: location.clone(), files });
+        let files = list_sought(&analysis.location, &sought, is_sarif).await?;
+        listings.push(AnalysisListing { analysis: analysis.clone(), files });
     }
     Ok(listings)
 }
@@ -50,9 +55,8 @@ fn is_sarif(name: &str) -> bool {
     [".sarif", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Returns the fingerprint that the tables have if they were made from these files; `pairs` stands for the pairs they are matched with.
-///
-/// A file whose size, time and tag are as known is not read; any other is hashed.
+/// Returns the fingerprint that the tables have if they were made from these files; none if they cannot have been. `pairs` stands for the
+/// pairs they are matched with.
 ///
 /// # Errors
 /// [`crate::StageError::Read`] if a file cannot be read.
@@ -61,15 +65,18 @@ pub async fn analyses_fingerprint(
     known: &KnownFiles,
     pairs: &str,
     options: &FindingOptions,
-) -> Result<Fingerprint> {
-    let mut hashes = Vec::new();
+) -> Result<Option<Fingerprint>> {
+    let hashes = hashes_of_known(known, &listings.iter().flat_map(AnalysisListing::listed).collect::<Vec<_>>()).await?;
+    Ok(hashes.map(|hashes| fingerprint_of(&hashes, pairs, options)))
+}
+
+/// What the fingerprint of analyses is called that will be read: of what is known of their files without reading them.
+pub fn unread_analyses_fingerprint(listings: &[AnalysisListing], pairs: &str, options: &FindingOptions) -> Fingerprint {
+    let mut sum = RecordSum::seeded(&["unread findings", pairs, &options.max_result_bytes.to_string()]);
     for listing in listings {
-        for file in &listing.files {
-            let hash = hash_unless_known(known, &listing.url, &listing.location, file).await?;
-            hashes.push((listing.url.clone(), file.name.clone(), hash));
-        }
+        add_unread(&mut sum, &listing.analysis.url, &listing.files);
     }
-    Ok(fingerprint_of(&hashes, pairs, options))
+    sum.fingerprint()
 }
 
 /// Combines what the tables depend on: files by (url, name, hash), pairs, options.

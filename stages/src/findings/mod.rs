@@ -19,7 +19,7 @@ mod tables;
 
 pub use code_tree::{CODE_COLUMNS, WrittenCode, write_code};
 pub use finding::{FindingRejectReason, Level};
-pub use listing::{Analysis, AnalysisListing, analyses_fingerprint, list_analyses};
+pub use listing::{Analysis, AnalysisListing, analyses_fingerprint, list_analyses, unread_analyses_fingerprint};
 pub use pairs::{KNOWN_PAIR_COLUMNS, KnownPairs};
 pub use run::{FINDINGS_VERSION, FindingOptions, read_analyses};
 pub use tables::{ANALYSES, FINDING_REJECTS, FINDINGS, finding_tables};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use secprm_storage::{CommitMode, CommitNote, Fingerprint, SourceFile, Table, TableSpec, Warehouse, slice_key};
 
-use super::listing::{AnalysisListing, fingerprint_of};
+use super::listing::{Analysis, AnalysisListing, fingerprint_of};
 use super::pairs::KnownPairs;
 use super::read::{AnalysisEnd, AnalysisReading, FindingReject, PlacedFinding, ReadFinding, ToolName, start_reading};
 use super::tables::finding_tables;
@@ -47,10 +47,11 @@ pub async fn read_analyses(
     let mut writing = Writing::start(warehouse, &specs)?;
     let mut hashes = Vec::new();
     for listing in listings {
+        let Analysis { url, location } = &listing.analysis;
         for file in &listing.files {
-            let reading = start_reading(&listing.location, file, options.max_result_bytes, pairs.clone()).await?;
-            let hash = writing.take_file(reading, &listing.url, file).await?;
-            hashes.push((listing.url.clone(), file.name.clone(), hash));
+            let reading = start_reading(location, file, options.max_result_bytes, pairs.clone()).await?;
+            let hash = writing.take_file(reading, url, file).await?;
+            hashes.push((url.clone(), file.name.clone(), hash));
         }
     }
     let fingerprint = fingerprint_of(&hashes, pairs_fingerprint, options);

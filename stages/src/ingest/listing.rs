@@ -40,6 +40,13 @@ pub struct Listing {
     pub files: Vec<SourceFile>,
 }
 
+impl Listing {
+    fn listed(&self) -> Vec<ListedFile<'_>> {
+        let Source { url, location, .. } = &self.source;
+        self.files.iter().map(|file| ListedFile { key: self.source.key(), url, location, file }).collect()
+    }
+}
+
 /// What an earlier run found out about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownFile {
@@ -120,9 +127,6 @@ pub(crate) async fn list_sought(
 /// Returns the fingerprint that the dataset's tables have if they were made from these files with these options; none if they cannot have
 /// been.
 ///
-/// A file whose size, time and tag are as known is not read, nor one that is new or of another size, which says enough. Any other is
-/// hashed, so that a touched file with the same content reruns nothing.
-///
 /// # Errors
 /// [`StageError::Read`] if a file cannot be read.
 pub async fn dataset_fingerprint(
@@ -131,33 +135,24 @@ pub async fn dataset_fingerprint(
     known: &KnownFiles,
     options: &IngestOptions,
 ) -> Result<Option<Fingerprint>> {
-    let mut files = Vec::new();
-    for listing in listings {
-        for file in &listing.files {
-            match known_file(known, &listing.source.url, file) {
-                Some(earlier) if earlier.size == file.size => files.push((&listing.source, file)),
-                _ => return Ok(None),
-            }
-        }
-    }
-    let mut hashes = Vec::new();
-    for (source, file) in files {
-        let hash = hash_unless_known(known, &source.url, &source.location, file).await?;
-        hashes.push((source.key(), file.name.clone(), hash));
-    }
-    Ok(Some(fingerprint_of(kind, &hashes, options)))
+    let hashes = hashes_of_known(known, &listings.iter().flat_map(Listing::listed).collect::<Vec<_>>()).await?;
+    Ok(hashes.map(|hashes| fingerprint_of(kind, &hashes, options)))
 }
 
 /// What the fingerprint of a dataset is called that will be read: of what is known of its files without reading them.
 pub fn unread_fingerprint(kind: DatasetKind, listings: &[Listing], options: &IngestOptions) -> Fingerprint {
     let mut sum = RecordSum::seeded(&[&content_seed(kind, options), "unread files"]);
     for listing in listings {
-        for SourceFile { name, size, last_modified_micros, e_tag, .. } in &listing.files {
-            let source = listing.source.key();
-            sum.add(format!("{source}\n{name}\n{size}\n{last_modified_micros}\n{e_tag:?}").as_bytes());
-        }
+        add_unread(&mut sum, &listing.source.key(), &listing.files);
     }
     sum.fingerprint()
+}
+
+/// Adds what is known of a source's files without reading them.
+pub(crate) fn add_unread(sum: &mut RecordSum, source: &str, files: &[SourceFile]) {
+    for SourceFile { name, size, last_modified_micros, e_tag, .. } in files {
+        sum.add(format!("{source}\n{name}\n{size}\n{last_modified_micros}\n{e_tag:?}").as_bytes());
+    }
 }
 
 /// Combines what a dataset's tables depend on: files, reader, options.
@@ -180,24 +175,45 @@ pub(super) fn content_seed(kind: DatasetKind, options: &IngestOptions) -> String
     format!("{kind} reader {reader_version} limit {} slice {}", options.max_record_bytes, options.slice_bytes)
 }
 
-/// Returns a file's hash: what an earlier run found out, where size, time and tag are as they were; else the file is read.
-///
-/// # Errors
-/// [`StageError::Read`] if it cannot be read.
-pub(crate) async fn hash_unless_known(
-    known: &KnownFiles,
-    url: &str,
-    location: &Location,
-    file: &SourceFile,
-) -> Result<String> {
-    match known_file(known, url, file).filter(|earlier| is_untouched(earlier, file)) {
-        Some(earlier) => Ok(earlier.hash.clone()),
-        None => hash_of(location, file).await,
-    }
+/// A file and where it is listed.
+pub(crate) struct ListedFile<'listing> {
+    /// What rows depend on beside the file.
+    pub key: String,
+    /// The url of its source or analysis, as configured.
+    pub url: &'listing str,
+    /// Where that is.
+    pub location: &'listing Location,
+    /// The file.
+    pub file: &'listing SourceFile,
 }
 
-fn known_file<'known>(known: &'known KnownFiles, url: &str, file: &SourceFile) -> Option<&'known KnownFile> {
-    known.get(&(url.to_owned(), file.name.clone()))
+/// Returns key, name and hash of each file, in their order; none if one is new or of another size, which says enough without reading any.
+///
+/// A file whose size, time and tag are as known is not read. Any other is hashed, so that a touched file with the same content reruns
+/// nothing.
+///
+/// # Errors
+/// [`StageError::Read`] if a file cannot be read.
+pub(crate) async fn hashes_of_known(
+    known: &KnownFiles,
+    files: &[ListedFile<'_>],
+) -> Result<Option<Vec<(String, String, String)>>> {
+    let mut like_known = Vec::new();
+    for listed in files {
+        match known.get(&(listed.url.to_owned(), listed.file.name.clone())) {
+            Some(earlier) if earlier.size == listed.file.size => like_known.push((listed, earlier)),
+            _ => return Ok(None),
+        }
+    }
+    let mut hashes = Vec::new();
+    for (listed, earlier) in like_known {
+        let hash = match is_untouched(earlier, listed.file) {
+            true => earlier.hash.clone(),
+            false => hash_of(listed.location, listed.file).await?,
+        };
+        hashes.push((listed.key.clone(), listed.file.name.clone(), hash));
+    }
+    Ok(Some(hashes))
 }
 
 fn is_untouched(earlier: &KnownFile, file: &SourceFile) -> bool {

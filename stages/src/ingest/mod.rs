@@ -33,7 +33,7 @@ pub(crate) use flaw::shown;
 pub use identity::slice_count;
 pub(crate) use identity::{RecordSum, id_text};
 pub use listing::{KnownFile, KnownFiles, Listing, Source, dataset_fingerprint, list_dataset, unread_fingerprint};
-pub(crate) use listing::{Sought, hash_unless_known, list_sought};
+pub(crate) use listing::{ListedFile, Sought, add_unread, hashes_of_known, list_sought};
 pub(crate) use open::open;
 pub use random_access::RandomAccess;
 pub(crate) use read::send;

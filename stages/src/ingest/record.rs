@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::language::Language;
 
 /// Whether a dataset row came with its counterpart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subset {
     /// Both versions.
     Paired,
@@ -14,6 +14,9 @@ pub enum Subset {
 }
 
 impl Subset {
+    /// Lists both subsets.
+    pub const ALL: [Subset; 2] = [Subset::Paired, Subset::Unpaired];
+
     /// Returns the name in the column `subset`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -27,7 +27,8 @@ pub async fn write_splits(
     placement: &Placement,
     by: SplitBy,
     heads: &BTreeMap<String, Table>,
-    (fingerprint, rewrite): (Fingerprint, bool),
+    fingerprint: Fingerprint,
+    rewrite: bool,
     note: &CommitNote,
 ) -> Result<Vec<Table>> {
     let [splits, near, groups] = split_tables();

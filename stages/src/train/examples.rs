@@ -1,8 +1,8 @@
-//! Rows of `train_shards` as the model's examples.
+//! Rows of `train_shards` as the model's examples, and of the view `training_shards` as a mixture of them.
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int8Type, Int32Type};
-use secprm_model::Example;
+use secprm_model::{Example, MixedExamples};
 
 use crate::error::{Result, StageError};
 
@@ -29,6 +29,21 @@ pub fn load_examples(batches: &[RecordBatch]) -> Result<Vec<Example>> {
         }
     }
     Ok(examples)
+}
+
+/// Turns batches of `training_shards` into a mixture; rows that training leaves out must not be among them.
+///
+/// # Errors
+/// As [`load_examples`], and a row of no repeats.
+pub fn load_mixture(batches: &[RecordBatch]) -> Result<MixedExamples> {
+    let mut mixture = MixedExamples::default();
+    for batch in batches {
+        let repeats = int32(batch, "repeats")?;
+        for (example, repeats) in load_examples(std::slice::from_ref(batch))?.into_iter().zip(repeats.values()) {
+            mixture.push(example, u32::try_from(*repeats).unwrap_or(0))?;
+        }
+    }
+    Ok(mixture)
 }
 
 fn column<'batch>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch ArrayRef> {

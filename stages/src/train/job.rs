@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use secprm_model::{
-    CheckpointFiles, Example, HeadInit, Qwen2Config, StepMetrics, StepModel, StepTokenizer, TrainConfig, TrainSummary,
-    train,
+    CheckpointFiles, HeadInit, MixedExamples, Qwen2Config, StepMetrics, StepModel, StepTokenizer, TrainConfig,
+    TrainSummary, train,
 };
 use secprm_storage::{CommitMode, CommitNote, Fingerprint, Table, TableSpec, Warehouse};
 
@@ -42,8 +42,8 @@ pub type Observer = Box<dyn FnMut(&StepMetrics) -> ControlFlow<()> + Send>;
 
 /// Everything a training job needs.
 pub struct TrainingJob {
-    /// The examples of the training split.
-    pub examples: Vec<Example>,
+    /// The examples that are trained on, with their repeats.
+    pub examples: MixedExamples,
     /// The tokenizer that encoded them.
     pub tokenizer: Arc<StepTokenizer>,
     /// Where the weights come from.

@@ -6,5 +6,6 @@ mod commits;
 mod dataflow;
 mod defects;
 mod documented;
+mod mixture;
 mod project;
 mod splits;
