@@ -39,6 +39,8 @@ enum StatsTable {
     Rejects,
     /// How far length alone tells vulnerable from secure code.
     Length,
+    /// What an epoch of training is made of, and what is left out of it.
+    Mixture,
     /// Pairs by year of their commit, language and CWE.
     Years,
     /// How well the model and the baselines do.
@@ -48,13 +50,14 @@ enum StatsTable {
 }
 
 /// What describes the data, in the order in which it is read.
-const DESCRIBING: [StatsTable; 6] = [
+const DESCRIBING: [StatsTable; 7] = [
     StatsTable::Datasets,
     StatsTable::Languages,
     StatsTable::Cwes,
     StatsTable::Sources,
     StatsTable::Rejects,
     StatsTable::Length,
+    StatsTable::Mixture,
 ];
 
 /// Train, validation, test; whatever else there is after them.
@@ -69,6 +72,7 @@ impl StatsTable {
             StatsTable::Sources => "Where labels come from",
             StatsTable::Rejects => "What was left out",
             StatsTable::Length => "What length alone tells",
+            StatsTable::Mixture => "What an epoch of training is made of",
             StatsTable::Years => "Years",
             StatsTable::Metrics => "Metrics",
             StatsTable::Shortcuts => "Shortcuts",
@@ -109,6 +113,11 @@ impl StatsTable {
                  FROM (SELECT *, count(*) OVER (PARTITION BY dataset, label_mode, split, measure) AS subsets FROM length_shortcut) AS l \
                  WHERE subset <> 'all' OR subsets > 2 ORDER BY dataset, subset, label_mode, {SPLIT_ORDER}, measure"
             ),
+            StatsTable::Mixture => {
+                "SELECT dataset, subset, samples, windows, supervised_steps, tokens, repeats, step_share, token_share, left_out \
+                 FROM mixture ORDER BY dataset, subset"
+                    .to_owned()
+            }
             StatsTable::Years => {
                 "SELECT dataset, year, 'language' AS kind, language AS value, pairs FROM languages_over_time \
                  UNION ALL SELECT dataset, year, 'cwe' AS kind, cwe AS value, pairs FROM cwes_over_time \

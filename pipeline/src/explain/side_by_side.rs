@@ -144,7 +144,7 @@ mod tests {
             ]
         );
         let rows = shown("  strcpy(to, from);\n", "  strlcpy(to, from);\n");
-        assert_eq!(rows, ["1   [-strcpy-](to, from); | 1   {+strlcpy+}(to, from);"]);
+        assert_eq!(rows, ["1   [-strcpy(to,-] from); | 1   {+strlcpy(to,+} from);"]);
     }
 
     #[test]

@@ -15,18 +15,20 @@ fn help_lists_the_commands() {
     Usage: secprm [OPTIONS] <COMMAND>
 
     Commands:
-      init    Write a commented secprm.toml and the folders for your own SQL
-      plan    Say what a run would do, and why; change nothing
-      run     Bring everything up to date and publish a release
-      status  Show the release in force: per table its version, rows, bytes and age
-      runs    List runs, or show one: its stages, checks and failures
-      check   Run the data checks alone
-      stats   Show statistics: datasets (the paper's table 11), languages, CWEs, label sources, rejects,
-              length, metrics
-      sql     Answer a query, or open an interactive shell
-      export  Write a table or view as plain Parquet, or the pairs' code as files for static analysers
-      files   List the live Parquet files of a table
-      help    Print this message or the help of the given subcommand(s)
+      init     Write a commented secprm.toml and the folders for your own SQL
+      plan     Say what a run would do, and why; change nothing
+      run      Bring everything up to date and publish a release
+      status   Show the release in force: per table its version, rows, bytes and age
+      runs     List runs, or show one: its stages, checks and failures
+      check    Run the data checks alone
+      stats    Show statistics: datasets (the paper's table 11), languages, CWEs, label sources,
+               rejects, length, metrics
+      diff     Show what changed between two releases: rows and labels, by which rule
+      explain  Show why a sample's steps have their labels, from the raw record to the scores
+      sql      Answer a query, or open an interactive shell
+      export   Write a table or view as plain Parquet, or the pairs' code as files for static analysers
+      files    List the live Parquet files of a table
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
           --config <FILE>

@@ -104,7 +104,8 @@ fn data_that_is_all_left_out_is_published_where_training_is_manual() {
     // More than single bytes: the vocabulary comes from what is left out, there being nothing else.
     assert_eq!(project.query("SELECT vocab_size FROM tokenizers"), "vocab_size\n300\n");
     assert_eq!(project.query("SELECT count(*) FROM mixture WHERE repeats > 0"), "count(*)\n0\n");
-    let judges = project.query("SELECT DISTINCT model_id FROM metrics ORDER BY model_id");
+    let judges =
+        project.query("SELECT DISTINCT model_id FROM metrics WHERE model_id LIKE 'baseline:%' ORDER BY model_id");
     assert_eq!(judges, "model_id\nbaseline:always_secure\nbaseline:always_vulnerable\n");
 }
 

@@ -17,10 +17,13 @@ fn an_empty_warehouse_needs_everything() {
      findings            fresh          0        0
      code_keys           may run        0        0   if ingest changes what it reads
      splits              will run       1        1   it never ran
+     duplicates          will run       1        1   it never ran
      samples             may run        0        0   if ingest or splits changes what it reads
      audit               will run       1        1   it never ran
      baseline_verdicts   will run       1        1   it never ran
      label_rejects       may run        0        0   if ingest or code_keys or samples changes what it reads
+     step_keys           may run        0        0   if samples changes what it reads
+     label_conflicts     will run       1        1   it never ran
      step_sums           may run        0        0   if samples changes what it reads
      tokenizer           will run       1        1   it never ran
      train_shards        may run        0        0   if samples or tokenizer changes what it reads
@@ -46,6 +49,8 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     exit 0
     --- stdout
     --- stderr
+    warning: check identical_pairs: 1 row (The versions of every pair differ in code)
+    warning: check reject_rate: 1 row (At most [checks.limits] reject_share of a dataset's raw records are rejects)
     nothing to do: everything is fresh
     release 1 stays in force
     ");
@@ -58,10 +63,13 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     findings,fresh,0,0,
     code_keys,may run,0,1,if ingest changes what it reads
     splits,may run,0,1,if ingest or code_keys changes what it reads
+    duplicates,may run,0,1,if ingest or code_keys or splits changes what it reads
     samples,may run,0,1,if ingest or splits changes what it reads
     audit,may run,0,1,if splits or samples changes what it reads
     baseline_verdicts,may run,0,1,if samples changes what it reads
     label_rejects,may run,0,1,if ingest or code_keys or samples changes what it reads
+    step_keys,may run,0,1,if samples changes what it reads
+    label_conflicts,may run,0,1,if code_keys or splits or step_keys changes what it reads
     step_sums,may run,0,1,if samples changes what it reads
     tokenizer,may run,0,1,if samples changes what it reads
     train_shards,may run,0,1,if samples or tokenizer changes what it reads
@@ -79,6 +87,8 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     exit 0
     --- stdout
     --- stderr
+    warning: check identical_pairs: 1 row (The versions of every pair differ in code)
+    warning: check reject_rate: 1 row (At most [checks.limits] reject_share of a dataset's raw records are rejects)
     nothing to do: everything is fresh
     release 1 stays in force
     ");
@@ -102,10 +112,13 @@ fn a_changed_parameter_is_named_and_reruns_what_depends_on_it() {
      findings            fresh          0        0
      code_keys           fresh          0        1
      splits              fresh          0        1
+     duplicates          fresh          0        1
      samples             fresh          0        1
      audit               fresh          0        1
      baseline_verdicts   fresh          0        1
      label_rejects       fresh          0        1
+     step_keys           fresh          0        1
+     label_conflicts     fresh          0        1
      step_sums           fresh          0        1
      tokenizer           fresh          0        1
      train_shards        fresh          0        1
@@ -150,11 +163,14 @@ fn a_table_of_the_users_own_joins_the_dag() {
      findings            not selected       0        0
      code_keys           fresh              0        1
      splits              fresh              0        1
+     duplicates          not selected       0        1
      languages           will run           1        1   it never ran
      samples             not selected       0        1
      audit               not selected       0        1
      baseline_verdicts   not selected       0        1
      label_rejects       not selected       0        1
+     step_keys           not selected       0        1
+     label_conflicts     not selected       0        1
      step_sums           not selected       0        1
      tokenizer           not selected       0        1
      train_shards        not selected       0        1
@@ -189,11 +205,14 @@ fn a_table_of_the_users_own_joins_the_dag() {
     findings,not selected,0,0,
     code_keys,not selected,0,1,
     splits,not selected,0,1,
+    duplicates,not selected,0,1,
     languages,will run,1,1,sql/tables/languages.sql changed
     samples,not selected,0,1,
     audit,not selected,0,1,
     baseline_verdicts,not selected,0,1,
     label_rejects,not selected,0,1,
+    step_keys,not selected,0,1,
+    label_conflicts,not selected,0,1,
     step_sums,not selected,0,1,
     tokenizer,not selected,0,1,
     train_shards,not selected,0,1,

@@ -27,7 +27,9 @@ fn a_first_run_publishes_and_says_what_to_try_next() {
     ✓ audit              48 rows, [seconds]
     ✓ baseline_verdicts  36 rows, [seconds]
     ✓ code_keys          7 rows, [seconds]
+    ✓ duplicates         0 rows, [seconds]
     ✓ ingest             17 rows, [seconds]
+    ✓ label_conflicts    0 rows, [seconds]
     ✓ label_rejects      1 row, [seconds]
     ✓ length_shortcut    12 rows, [seconds]
     ✓ metrics            88 rows, [seconds]
@@ -36,6 +38,7 @@ fn a_first_run_publishes_and_says_what_to_try_next() {
     ✓ score              12 rows, [seconds]
     ✓ shard_rejects      0 rows, [seconds]
     ✓ splits             14 rows, [seconds]
+    ✓ step_keys          12 rows, [seconds]
     ✓ step_sums          5 rows, [seconds]
     ✓ tokenizer          1 row, [seconds]
     ✓ train              3 rows, [seconds]
@@ -44,6 +47,8 @@ fn a_first_run_publishes_and_says_what_to_try_next() {
     ");
     let rest: Vec<&str> = talk.lines().filter(|line| !is_progress(line)).collect();
     assert_snapshot!(rest.join("\n"), @"
+    warning: check identical_pairs: 1 row (The versions of every pair differ in code)
+    warning: check reject_rate: 1 row (At most [checks.limits] reject_share of a dataset's raw records are rejects)
     published release 1 to ./warehouse
 
     held out (positive = vulnerable; AUROC 0.5 is chance):
@@ -102,11 +107,13 @@ fn a_failed_check_publishes_nothing() {
     status,release_id,failure
     checks_failed,,"data checks failed, nothing was published: no_python (1 row)"
     "#);
-    assert_eq!(project.query("SELECT \"check\", \"row\" FROM check_rows").lines().count(), 2);
+    assert_eq!(project.query("SELECT \"row\" FROM check_rows WHERE \"check\" = 'no_python'").lines().count(), 2);
     let check = project.output(&["check"]);
     assert_eq!(check.status.code(), Some(3));
     assert_snapshot!(String::from_utf8(check.stderr).unwrap(), @r#"
+    identical_pairs: {"pair_id":"[hash]","dataset":"sven","code_difference":"none"}
     no_python: {"pair_id":"[hash]"}
+    reject_rate: {"dataset":"sven","records":8,"rejected":1}
     error: data checks failed: no_python
     hint: the query is sql/checks/<name>.sql: run it with `secprm sql`
     "#);
@@ -115,6 +122,6 @@ fn a_failed_check_publishes_nothing() {
     let warned = project.output(&["run"]);
     assert!(warned.status.success());
     let talk = String::from_utf8(warned.stderr).unwrap();
-    assert!(talk.starts_with("warning: check no_python: 1 row (No pair is in Python)\n"), "{talk}");
+    assert!(talk.contains("warning: check no_python: 1 row (No pair is in Python)\n"), "{talk}");
     assert!(talk.contains("published release 2"), "{talk}");
 }

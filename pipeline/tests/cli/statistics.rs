@@ -19,6 +19,7 @@ fn a_table_for_people_shows_all_that_describes_the_data_in_the_order_of_use() {
     Where labels come from
     What was left out
     What length alone tells
+    What an epoch of training is made of
     ");
 }
 
@@ -70,7 +71,7 @@ fn an_unknown_table_of_statistics_names_the_nearest_one() {
     --- stdout
     --- stderr
     error: invalid value 'yaers' for '--table <NAME>'
-      [possible values: datasets, languages, cwes, sources, rejects, length, years, metrics, shortcuts]
+      [possible values: datasets, languages, cwes, sources, rejects, length, mixture, years, metrics, shortcuts]
 
       tip: a similar value exists: 'years'
 

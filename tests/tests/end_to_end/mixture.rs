@@ -30,10 +30,20 @@ async fn what_is_left_out_leaves_no_trace_in_the_model_and_is_scored_and_measure
     let outcome = given.run_selected(&[]).await;
     let mut ran = stages(&outcome);
     ran.sort_unstable();
-    assert_eq!(
-        ran,
-        ["baseline_verdicts", "metrics", "score", "shard_rejects", "tokenizer", "train", "train_shards", "verdicts"]
-    );
+    // Lengths in tokens are new too.
+    let expected = [
+        "baseline_verdicts",
+        "length_shortcut",
+        "metrics",
+        "sample_sums",
+        "score",
+        "shard_rejects",
+        "tokenizer",
+        "train",
+        "train_shards",
+        "verdicts",
+    ];
+    assert_eq!(ran, expected);
     assert_ne!(given.texts(model).await, trained_alone);
     assert_eq!(given.count("SELECT count(*) FROM mixture WHERE left_out IS NOT NULL OR repeats <> 1").await, 0);
 }
