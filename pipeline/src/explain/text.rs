@@ -188,7 +188,7 @@ fn describe(reason: &Reason) -> String {
     text
 }
 
-fn own<'row>(row: &'row Row, is_vulnerable: bool) -> Option<&'row Line> {
+fn own(row: &Row, is_vulnerable: bool) -> Option<&Line> {
     if is_vulnerable { row.vulnerable.as_ref() } else { row.fixed.as_ref() }
 }
 
