@@ -12,16 +12,22 @@
 --! example = "The smallest pair_id"
 --! other_example = "The largest pair_id"
 
-WITH placed AS (
-    SELECT
-        kinds.kind, kinds.value, kinds.pair_id, g.dataset, g.split
-    FROM (
-        SELECT 'pair' AS kind, content_hash AS value, pair_id FROM base.pairs
-        UNION ALL
-        SELECT 'code' AS kind, CAST(hash AS VARCHAR) AS value, pair_id
-        FROM (SELECT pair_id, unnest(code_hashes) AS hash FROM code_keys) AS hashed
-    ) AS kinds
-    INNER JOIN splits AS g ON g.pair_id = kinds.pair_id
+-- What stands alone, nearly everything, is put aside first: counting is cheap, and what is told of a group is not.
+WITH hashes AS (
+    SELECT pair_id, unnest(code_hashes) AS hash FROM code_keys
+),
+repeated AS (
+    SELECT 'pair' AS kind, p.content_hash AS value, p.pair_id
+    FROM base.pairs AS p
+    LEFT SEMI JOIN (SELECT content_hash FROM base.pairs GROUP BY content_hash HAVING count(*) > 1) AS r ON r.content_hash = p.content_hash
+    UNION ALL
+    SELECT 'code' AS kind, CAST(h.hash AS VARCHAR) AS value, h.pair_id
+    FROM hashes AS h
+    LEFT SEMI JOIN (SELECT hash FROM hashes GROUP BY hash HAVING count(*) > 1) AS r ON r.hash = h.hash
+),
+placed AS (
+    SELECT r.kind, r.value, r.pair_id, g.dataset, g.split
+    FROM repeated AS r INNER JOIN splits AS g ON g.pair_id = r.pair_id
 )
 SELECT
     kind, value, count(*) AS pairs, array_sort(array_agg(DISTINCT dataset)) AS datasets,
@@ -31,7 +37,6 @@ SELECT
     CAST(1 AS DOUBLE) AS similarity, min(pair_id) AS example, max(pair_id) AS other_example
 FROM placed
 GROUP BY kind, value
-HAVING count(*) > 1
 UNION ALL
 SELECT
     'near_code' AS kind, concat_ws(' ', n.pair_id, n.other_pair_id) AS value, 2 AS pairs,

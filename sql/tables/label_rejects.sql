@@ -12,18 +12,21 @@ SELECT
     p.label_mode,
     CASE
         WHEN k.code_difference IN ('none', 'whitespace', 'comment') THEN 'no_code_difference'
-        WHEN coalesce(p.vulnerable_code, '') = '' THEN 'empty_version'
+        WHEN p.is_empty THEN 'empty_version'
         ELSE 'unlabelled'
     END AS reason,
     CASE k.code_difference
         WHEN 'none' THEN 'both versions are byte-identical'
         WHEN 'whitespace' THEN 'the versions differ in white space only'
         WHEN 'comment' THEN 'the versions differ in comments and white space only'
-        ELSE CASE WHEN coalesce(p.vulnerable_code, '') = '' THEN 'the vulnerable version is empty' ELSE 'the pair gave no sample' END
+        ELSE CASE WHEN p.is_empty THEN 'the vulnerable version is empty' ELSE 'the pair gave no sample' END
     END AS detail,
     p.dataset,
     p.slice
-FROM (SELECT *, unnest($label_modes) AS label_mode FROM base.pairs) AS p
+-- Whether there is code is asked before the joins, which must not hold the code.
+FROM (
+    SELECT pair_id, dataset, slice, coalesce(vulnerable_code, '') = '' AS is_empty, unnest($label_modes) AS label_mode FROM base.pairs
+) AS p
 LEFT JOIN code_keys AS k ON k.pair_id = p.pair_id AND k.dataset = p.dataset AND k.slice = p.slice
 LEFT ANTI JOIN samples AS s ON p.pair_id = s.pair_id AND p.label_mode = s.label_mode
 UNION ALL
@@ -35,7 +38,7 @@ SELECT
         ELSE 'the vulnerable version is empty; the fixed one is a sample'
     END AS detail,
     p.dataset, p.slice
-FROM base.pairs AS p
-INNER JOIN samples AS s ON p.pair_id = s.pair_id
-LEFT ANTI JOIN samples AS o ON p.pair_id = o.pair_id AND s.label_mode = o.label_mode AND s.role <> o.role
-WHERE p.vulnerable_code IS NOT NULL AND p.secure_code IS NOT NULL
+FROM (SELECT pair_id, dataset, slice FROM base.pairs WHERE vulnerable_code IS NOT NULL AND secure_code IS NOT NULL) AS p
+INNER JOIN (
+    SELECT pair_id, label_mode, min(role) AS role FROM samples GROUP BY pair_id, label_mode HAVING count(*) = 1
+) AS s ON p.pair_id = s.pair_id
