@@ -12,52 +12,38 @@
 --! vulnerable_example = "A pair (of files) or a sample (of steps) where it is vulnerable"
 --! secure_example = "One where it is secure"
 
-WITH files AS (
-    SELECT k.pair_id, k.dataset, g.split, unnest(k.vulnerable_hashes) AS hash, 0 AS label
-    FROM code_keys AS k INNER JOIN splits AS g ON g.pair_id = k.pair_id AND g.dataset = k.dataset AND g.slice = k.slice
-    UNION ALL
-    SELECT k.pair_id, k.dataset, g.split, unnest(k.secure_hashes) AS hash, 1 AS label
-    FROM code_keys AS k INNER JOIN splits AS g ON g.pair_id = k.pair_id AND g.dataset = k.dataset AND g.slice = k.slice
-),
-texts AS (
-    SELECT sample_id, pair_id, label_mode, split, dataset, unnest(text_hashes) AS hash, unnest(labels) AS label FROM step_keys
-),
-prefixes AS (
+WITH labelled AS (
     SELECT
-        sample_id, pair_id, label_mode, split, dataset, unnest(prefix_hashes) AS hash, unnest(labels) AS label,
-        unnest(supervised) AS supervised
+        'file' AS kind, CAST(NULL AS VARCHAR) AS label_mode, f.hash, f.label, f.pair_id, f.pair_id AS example, f.dataset, g.split
+    FROM (
+        SELECT pair_id, dataset, slice, unnest(vulnerable_hashes) AS hash, 0 AS label FROM code_keys
+        UNION ALL
+        SELECT pair_id, dataset, slice, unnest(secure_hashes) AS hash, 1 AS label FROM code_keys
+    ) AS f
+    INNER JOIN splits AS g ON g.pair_id = f.pair_id AND g.dataset = f.dataset AND g.slice = f.slice
+    UNION ALL
+    SELECT
+        'step' AS kind, label_mode, unnest(text_hashes) AS hash, unnest(labels) AS label, pair_id, sample_id AS example, dataset, split
     FROM step_keys
+    UNION ALL
+    SELECT kind, label_mode, hash, label, pair_id, example, dataset, split
+    FROM (
+        SELECT
+            'prefix' AS kind, label_mode, unnest(prefix_hashes) AS hash, unnest(labels) AS label, unnest(supervised) AS supervised,
+            pair_id, sample_id AS example, dataset, split
+        FROM step_keys
+    ) AS prefixes
+    WHERE supervised
 )
+-- Little is vulnerable: only what equals something vulnerable is put into groups.
 SELECT
-    'file' AS kind, CAST(NULL AS VARCHAR) AS label_mode, CAST(hash AS VARCHAR) AS value,
-    count(*) FILTER (WHERE label = 0) AS vulnerable, count(*) FILTER (WHERE label = 1) AS secure,
-    count(DISTINCT pair_id) AS pairs, count(DISTINCT dataset) AS datasets, count(DISTINCT split) AS splits,
-    min(CASE WHEN label = 0 THEN pair_id END) AS vulnerable_example, min(CASE WHEN label = 1 THEN pair_id END) AS secure_example
-FROM files
-WHERE hash IN (SELECT hash FROM files WHERE label = 0)
-GROUP BY hash
-HAVING count(*) FILTER (WHERE label = 1) > 0
-UNION ALL
--- Few steps are vulnerable: only what equals one of them is put into groups.
-SELECT
-    'step' AS kind, t.label_mode, CAST(t.hash AS VARCHAR) AS value,
-    count(*) FILTER (WHERE t.label = 0) AS vulnerable, count(*) FILTER (WHERE t.label = 1) AS secure,
-    count(DISTINCT t.pair_id) AS pairs, count(DISTINCT t.dataset) AS datasets, count(DISTINCT t.split) AS splits,
-    min(CASE WHEN t.label = 0 THEN t.sample_id END) AS vulnerable_example,
-    min(CASE WHEN t.label = 1 THEN t.sample_id END) AS secure_example
-FROM texts AS t
-LEFT SEMI JOIN (SELECT label_mode, hash FROM texts WHERE label = 0) AS z ON z.label_mode = t.label_mode AND z.hash = t.hash
-GROUP BY t.label_mode, t.hash
-HAVING count(*) FILTER (WHERE t.label = 1) > 0
-UNION ALL
-SELECT
-    'prefix' AS kind, t.label_mode, CAST(t.hash AS VARCHAR) AS value,
-    count(*) FILTER (WHERE t.label = 0) AS vulnerable, count(*) FILTER (WHERE t.label = 1) AS secure,
-    count(DISTINCT t.pair_id) AS pairs, count(DISTINCT t.dataset) AS datasets, count(DISTINCT t.split) AS splits,
-    min(CASE WHEN t.label = 0 THEN t.sample_id END) AS vulnerable_example,
-    min(CASE WHEN t.label = 1 THEN t.sample_id END) AS secure_example
-FROM prefixes AS t
-LEFT SEMI JOIN (SELECT label_mode, hash FROM prefixes WHERE label = 0 AND supervised) AS z ON z.label_mode = t.label_mode AND z.hash = t.hash
-WHERE t.supervised
-GROUP BY t.label_mode, t.hash
-HAVING count(*) FILTER (WHERE t.label = 1) > 0
+    l.kind, l.label_mode, CAST(l.hash AS VARCHAR) AS value,
+    count(*) FILTER (WHERE l.label = 0) AS vulnerable, count(*) FILTER (WHERE l.label = 1) AS secure,
+    count(DISTINCT l.pair_id) AS pairs, count(DISTINCT l.dataset) AS datasets, count(DISTINCT l.split) AS splits,
+    min(CASE WHEN l.label = 0 THEN l.example END) AS vulnerable_example,
+    min(CASE WHEN l.label = 1 THEN l.example END) AS secure_example
+FROM labelled AS l
+LEFT SEMI JOIN (SELECT kind, label_mode, hash FROM labelled WHERE label = 0) AS z
+    ON z.kind = l.kind AND z.hash = l.hash AND z.label_mode IS NOT DISTINCT FROM l.label_mode
+GROUP BY l.kind, l.label_mode, l.hash
+HAVING count(*) FILTER (WHERE l.label = 1) > 0

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::error::{Error, Result};
 use crate::open::Opened;
-use crate::output::{Format, print_stream};
+use crate::output::{Format, print_batches};
 use crate::relation::parse_query;
 use crate::release::{find_release, open_release};
 
@@ -44,10 +44,13 @@ pub async fn diff(opened: Opened, args: &DiffArgs) -> Result<()> {
          WHERE n <> 0 ORDER BY section, dataset, label_mode, n DESC, change, before, after",
         parse_query(DIFF)?
     );
-    let rows = session.sql(&query).await?;
-    if args.format == Format::Table && rows.clone().limit(0, Some(1))?.count().await? == 0 {
+    let changes = session.sql(&query).await?;
+    let schema = changes.schema().inner().clone();
+    // A row a kind of change: few, whatever the size of the releases.
+    let changes = changes.collect().await?;
+    if args.format == Format::Table && changes.iter().all(|batch| batch.num_rows() == 0) {
         eprintln!("no row and no label differs between release {} and release {}", args.earlier, later.id);
         return Ok(());
     }
-    print_stream(rows.execute_stream().await?, args.format, &mut stdout().lock()).await
+    print_batches(schema, changes, args.format, &mut stdout().lock()).await
 }

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::DataArgs;
 use crate::error::{Error, Kind, Result};
-use crate::explain::{Style, explain_query, find_sample, load_facts, write_text};
+use crate::explain::{Style, find_sample, load_facts, write_text};
 use crate::open::Opened;
-use crate::output::{Format, print_stream};
+use crate::output::{Format, print_batches};
 
 /// Characters of a line where there is no terminal that says how many it has.
 const WIDTH: usize = 160;
@@ -40,11 +40,11 @@ pub async fn explain(opened: Opened, args: &ExplainArgs) -> Result<()> {
         })?),
     };
     if args.data.format != Format::Table {
-        let mut frame = explain_query(&session, &sample_id).await?;
-        if let Some(step) = args.step {
-            frame = frame.filter(datafusion::prelude::col("step_index").eq(datafusion::prelude::lit(step as i64)))?;
-        }
-        return print_stream(frame.execute_stream().await?, args.data.format, &mut stdout().lock()).await;
+        let rows = match args.step {
+            Some(step) => facts.rows.slice(step, 1),
+            None => facts.rows.clone(),
+        };
+        return print_batches(rows.schema(), vec![rows], args.data.format, &mut stdout().lock()).await;
     }
     let is_coloured = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let style = if is_coloured { Style::Coloured } else { Style::Plain };

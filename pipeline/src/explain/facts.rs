@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use secprm_stages::label::LabelMode;
@@ -23,6 +25,8 @@ const LEAST_PREFIX: usize = 4;
 pub struct Facts {
     /// The steps, in order; at least one. Each repeats what is known about the sample.
     pub steps: Vec<Step>,
+    /// The same as rows, one a step.
+    pub rows: RecordBatch,
     /// The vulnerable and the fixed version, as steps count their lines; `None` for a side that is not there.
     pub versions: [Option<String>; 2],
 }
@@ -137,19 +141,17 @@ pub async fn find_sample(session: &SessionContext, prefix: &str) -> Result<Strin
     Err(error.hint(format!("it is a pair; its samples: {}", named.collect::<Vec<_>>().join(", "))))
 }
 
-/// Makes the query of everything about a sample.
-pub async fn query(session: &SessionContext, sample_id: &str) -> Result<DataFrame> {
-    let mut statement = parse_query(QUERY)?;
-    substitute(&mut statement, &BTreeMap::from([("sample_id", format!("'{sample_id}'"))]))?;
-    Ok(session.sql(&statement.to_string()).await?)
-}
-
 /// Looks everything up about a sample.
 ///
 /// # Errors
 /// Of the query.
 pub async fn load_facts(session: &SessionContext, sample_id: &str) -> Result<Facts> {
-    let steps: Vec<Step> = rows(query(session, sample_id).await?).await?;
+    let mut statement = parse_query(QUERY)?;
+    substitute(&mut statement, &BTreeMap::from([("sample_id", format!("'{sample_id}'"))]))?;
+    let found = session.sql(&statement.to_string()).await?;
+    let schema = found.schema().inner().clone();
+    let rows = concat_batches(&schema, &found.collect().await?)?;
+    let steps: Vec<Step> = parsed(&rows)?;
     let Some(first) = steps.first() else { return Err(Error::bug(format!("the sample {sample_id} has no step"))) };
     let versions = match first.label_mode {
         // Of this mode the steps are the text, also where comments were taken out of it.
@@ -160,7 +162,7 @@ pub async fn load_facts(session: &SessionContext, sample_id: &str) -> Result<Fac
         }
         LabelMode::Paper | LabelMode::PaperCleaned => original_versions(session, &first.pair_id).await?,
     };
-    Ok(Facts { steps, versions })
+    Ok(Facts { steps, rows, versions })
 }
 
 async fn other_version(session: &SessionContext, step: &Step) -> Result<Option<String>> {
@@ -192,9 +194,13 @@ async fn original_versions(session: &SessionContext, pair_id: &str) -> Result<[O
 async fn rows<T: DeserializeOwned>(frame: DataFrame) -> Result<Vec<T>> {
     let mut found = Vec::new();
     for batch in frame.collect().await? {
-        for row in json_rows(&batch)? {
-            found.push(serde_json::from_str(&row).map_err(|error| Error::bug(format!("a row of explain: {error}")))?);
-        }
+        found.extend(parsed(&batch)?);
     }
     Ok(found)
+}
+
+fn parsed<T: DeserializeOwned>(batch: &RecordBatch) -> Result<Vec<T>> {
+    let parse =
+        |row: String| serde_json::from_str(&row).map_err(|error| Error::bug(format!("a row of explain: {error}")));
+    json_rows(batch)?.into_iter().map(parse).collect()
 }

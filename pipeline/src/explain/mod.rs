@@ -6,6 +6,6 @@ mod facts;
 mod side_by_side;
 mod text;
 
-pub use facts::{Facts, Reason, Step, find_sample, load_facts, query as explain_query};
+pub use facts::{Facts, Reason, Step, find_sample, load_facts};
 pub use side_by_side::{Line, Row, Style, beside};
 pub use text::write_text;
