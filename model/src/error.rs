@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Checkpoint,
     /// Numbers stopped being finite.
     Numeric,
+    /// Another rank of the job is gone or can't be reached: the job may be started again.
+    Collective,
     /// A tensor operation failed for a reason no caller can mend.
     Internal,
 }
@@ -64,6 +66,9 @@ pub enum ModelError {
     /// Numbers stopped being finite.
     #[error("{0}")]
     Numeric(String),
+    /// Ranks can't work together.
+    #[error("ranks: {0}")]
+    Collective(String),
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Compute(#[from] candle_core::Error),
@@ -77,6 +82,7 @@ impl ModelError {
             Self::Json { .. } | Self::Checkpoint(_) | Self::Io { .. } => ErrorKind::Checkpoint,
             Self::Input(_) | Self::Tokenizer { .. } => ErrorKind::Input,
             Self::Numeric(_) => ErrorKind::Numeric,
+            Self::Collective(_) => ErrorKind::Collective,
             Self::Compute(_) => ErrorKind::Internal,
         }
     }

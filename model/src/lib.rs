@@ -11,6 +11,7 @@ pub mod batch;
 pub mod blocks;
 pub mod checkpoint;
 mod checkpoint_dir;
+pub mod collective;
 pub mod config;
 pub mod encode;
 pub mod error;
@@ -31,6 +32,7 @@ pub mod train_config;
 
 pub use batch::PackedBatch;
 pub use checkpoint::{Checkpoint, CheckpointFiles, HeadInit};
+pub use collective::{Collective, OneRank};
 pub use config::Qwen2Config;
 pub use encode::{EncodeOptions, Encoded, Window, encode};
 pub use error::{ErrorKind, ModelError, Result};
