@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use secprm_model::rewards::{DEFAULT_TEMPERATURE, risk};
 use secprm_model::{
-    EncodeOptions, Example, Preset, Qwen2Config, StepMetrics, StepModel, StepTokenizer, encode, score_sequences, train,
+    EncodeOptions, Example, MixedExamples, Preset, Qwen2Config, StepMetrics, StepModel, StepTokenizer, Training,
+    encode, score_sequences, train,
 };
 use serde::Deserialize;
 
@@ -90,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ControlFlow::Continue(())
     };
-    let summary = train(&model, &known, &config, &mut observer)?;
+    let summary = Training::alone(&model, &MixedExamples::once(known.clone())?, &config).run(None, &mut observer)?;
     let seconds = start.elapsed().as_secs_f64();
     for (stage, epoch, loss, steps) in epoch_losses {
         println!("{stage} epoch {epoch}: mean loss {:.4}", loss / steps as f64);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{ModelError, Result};
+use crate::train_config::TrainedParameters;
 
 /// Number of classes of the head: 0 is vulnerable, 1 is secure.
 pub const NUM_LABELS: usize = 2;
@@ -189,6 +190,21 @@ impl Qwen2Config {
             }
         }
         Ok(())
+    }
+
+    /// Floating-point operations of a training step on a sequence of so many tokens: two per weight of a matrix and token, and two per query
+    /// and key before it for scores and for values, tripled where the backward goes through the backbone. Recomputation does not count, as
+    /// usual for model FLOPs utilisation (MFU).
+    pub fn training_flops(&self, tokens: u64, trained: TrainedParameters) -> u64 {
+        let (hidden, inner) = (self.hidden_size as u64, self.intermediate_size as u64);
+        let (query, shared) = (self.query_width() as u64, self.key_value_width() as u64);
+        let matrices = hidden * (2 * query + 2 * shared) + 3 * hidden * inner;
+        let attention = 2 * query * tokens.div_ceil(2);
+        let forward = 2 * tokens * (matrices + attention) * self.num_hidden_layers as u64;
+        match trained {
+            TrainedParameters::Head => forward,
+            TrainedParameters::All => 3 * forward,
+        }
     }
 
     /// Width of all query heads together.

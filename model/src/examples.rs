@@ -1,7 +1,5 @@
 //! What training reads: encoded sequences with step labels, and how often an epoch sees each.
 
-use std::borrow::Cow;
-
 use crate::error::{ModelError, Result};
 
 /// Holds one encoded window with the labels of its steps.
@@ -20,6 +18,15 @@ pub struct Example {
 }
 
 impl Example {
+    /// Returns what a source lists of it.
+    pub fn listed(&self, repeats: u32) -> Listed {
+        let mut supervised = [0; 2];
+        for label in SupervisedSteps::of(self).labels {
+            supervised[usize::from(label)] += 1;
+        }
+        Listed { key: self.key.clone(), repeats, tokens: self.input_ids.len() as u32, supervised }
+    }
+
     /// Checks that lists have equal lengths, labels are 0 or 1 and positions ascend within the ids.
     ///
     /// # Errors
@@ -49,64 +56,64 @@ impl Example {
     }
 }
 
+/// What is known of an example before it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listed {
+    /// The example's key.
+    pub key: String,
+    /// How often an epoch sees it; at least once.
+    pub repeats: u32,
+    /// Its ids.
+    pub tokens: u32,
+    /// Its supervised steps by label [vulnerable, secure].
+    pub supervised: [u32; 2],
+}
+
+/// Reads examples in an order that was asked for.
+pub type Reading<'a> = Box<dyn Iterator<Item = Result<Example>> + Send + 'a>;
+
 /// Gives access to examples that need not all be in memory.
-pub trait ExampleSource {
-    /// Returns the key of every example.
-    fn keys(&self) -> Vec<&str>;
+pub trait ExampleSource: Sync {
+    /// Returns what is known of every example; elsewhere an example is named by its index in here.
+    fn listed(&self) -> &[Listed];
 
-    /// Returns the example at an index into [`Self::keys`].
+    /// Reads examples by index, in the order given and as often as given; a source that has them elsewhere reads ahead.
     ///
-    /// # Errors
-    /// The example can't be read.
-    fn example(&self, index: usize) -> Result<Cow<'_, Example>>;
-
-    /// Returns how often an epoch sees the example at an index: once, unless the source is a mixture.
-    fn repeats(&self, _index: usize) -> u32 {
-        1
-    }
+    /// What an item holds must be what [`Self::listed`] says of it; an item that can't be read is an error and ends the iteration.
+    fn read(&self, order: Vec<usize>) -> Reading<'_>;
 }
 
-impl ExampleSource for [Example] {
-    fn keys(&self) -> Vec<&str> {
-        self.iter().map(|example| example.key.as_str()).collect()
-    }
-
-    fn example(&self, index: usize) -> Result<Cow<'_, Example>> {
-        match self.get(index) {
-            Some(example) => Ok(Cow::Borrowed(example)),
-            None => Err(ModelError::Input(format!("example {index} of {} does not exist", self.len()))),
-        }
-    }
-}
-
-impl ExampleSource for Vec<Example> {
-    fn keys(&self) -> Vec<&str> {
-        self.as_slice().keys()
-    }
-
-    fn example(&self, index: usize) -> Result<Cow<'_, Example>> {
-        self.as_slice().example(index)
-    }
-}
-
-/// Holds examples that an epoch sees several times, each of them once in memory.
+/// Holds examples in memory, each of them once, however often an epoch sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MixedExamples {
     examples: Vec<Example>,
-    repeats: Vec<u32>,
+    listed: Vec<Listed>,
 }
 
 impl MixedExamples {
+    /// Takes examples that an epoch sees once each.
+    ///
+    /// # Errors
+    /// An example whose lists do not fit.
+    pub fn once(examples: impl IntoIterator<Item = Example>) -> Result<Self> {
+        let mut mixed = Self::default();
+        for example in examples {
+            mixed.push(example, 1)?;
+        }
+        Ok(mixed)
+    }
+
     /// Appends an example and how often an epoch sees it.
     ///
     /// # Errors
-    /// No repeat at all: an example that is not trained on must not be handed in.
+    /// Lists that do not fit, or no repeat at all: an example that is not trained on must not be handed in.
     pub fn push(&mut self, example: Example, repeats: u32) -> Result<()> {
         if repeats == 0 {
             return Err(ModelError::Input(format!("example {} is repeated 0 times, leave it out", example.key)));
         }
+        example.validate()?;
+        self.listed.push(example.listed(repeats));
         self.examples.push(example);
-        self.repeats.push(repeats);
         Ok(())
     }
 
@@ -122,56 +129,46 @@ impl MixedExamples {
 
     /// Returns how many examples an epoch has, repeats counted.
     pub fn epoch_len(&self) -> u64 {
-        self.repeats.iter().map(|repeats| u64::from(*repeats)).sum()
+        epoch_len(&self.listed)
     }
 }
 
 impl ExampleSource for MixedExamples {
-    fn keys(&self) -> Vec<&str> {
-        self.examples.keys()
+    fn listed(&self) -> &[Listed] {
+        &self.listed
     }
 
-    fn example(&self, index: usize) -> Result<Cow<'_, Example>> {
-        self.examples.example(index)
-    }
-
-    fn repeats(&self, index: usize) -> u32 {
-        self.repeats[index]
+    fn read(&self, order: Vec<usize>) -> Reading<'_> {
+        Box::new(order.into_iter().map(|index| match self.examples.get(index) {
+            Some(example) => Ok(example.clone()),
+            None => Err(ModelError::Input(format!("example {index} of {} does not exist", self.examples.len()))),
+        }))
     }
 }
 
+/// Counts the examples of an epoch, repeats included.
+pub fn epoch_len(listed: &[Listed]) -> u64 {
+    listed.iter().map(|one| u64::from(one.repeats)).sum()
+}
+
+/// Counts the supervised steps that an epoch sees by label [vulnerable, secure]: those of a repeated example count each time.
+pub fn supervised_steps(listed: &[Listed]) -> [u64; 2] {
+    let mut sums = [0; 2];
+    for one in listed {
+        for (sum, count) in sums.iter_mut().zip(one.supervised) {
+            *sum += u64::from(count) * u64::from(one.repeats);
+        }
+    }
+    sums
+}
+
 /// Refuses keys that repeat, because their order would depend on how the examples were handed in.
-pub(crate) fn require_unique(keys: &[&str]) -> Result<()> {
-    let mut sorted = keys.to_vec();
+pub(crate) fn require_unique(listed: &[Listed]) -> Result<()> {
+    let mut sorted: Vec<&str> = listed.iter().map(|one| one.key.as_str()).collect();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(ModelError::Input(format!("two examples have the key {}", pair[0]))),
         None => Ok(()),
-    }
-}
-
-/// The supervised steps of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct StepCounts {
-    /// Steps that an epoch sees, by label [vulnerable, secure]: those of a repeated example count each time.
-    pub mixed: [u64; 2],
-    /// Different steps, whatever their label.
-    pub different: u64,
-}
-
-impl StepCounts {
-    /// Counts, and checks every example on the way.
-    pub(crate) fn of<S: ExampleSource + ?Sized>(source: &S) -> Result<Self> {
-        let mut counts = Self::default();
-        for index in 0..source.keys().len() {
-            let example = source.example(index)?;
-            example.validate()?;
-            for label in SupervisedSteps::of(&example).labels {
-                counts.mixed[usize::from(label)] += u64::from(source.repeats(index));
-                counts.different += 1;
-            }
-        }
-        Ok(counts)
     }
 }
 
@@ -214,7 +211,8 @@ mod tests {
         assert!(broken(|e| e.step_labels[0] = 2).contains("label 2"));
         assert!(broken(|e| e.step_positions[1] = 3).contains("past the end"));
         assert!(broken(|e| e.step_positions[0] = 2).contains("ascend"));
-        assert!(require_unique(&["a", "b", "a"]).is_err());
+        let mixed = MixedExamples::once([good.clone(), good.clone()]).unwrap();
+        assert!(require_unique(mixed.listed()).unwrap_err().to_string().contains("key k"));
     }
 
     #[test]
@@ -230,7 +228,7 @@ mod tests {
         mixed.push(example("a", [0, 1]), 40).unwrap();
         mixed.push(example("b", [1, 1]), 1).unwrap();
         assert_eq!((mixed.len(), mixed.epoch_len()), (2, 41));
-        assert_eq!(StepCounts::of(&mixed).unwrap(), StepCounts { mixed: [40, 42], different: 4 });
+        assert_eq!(supervised_steps(mixed.listed()), [40, 42]);
         assert!(mixed.push(example("c", [1, 1]), 0).unwrap_err().to_string().contains("example c"));
     }
 }

@@ -1,15 +1,14 @@
-//! Loss and gradients of one batch: sequences side by side on the CPU's threads, sums in the batch's order.
+//! Loss and gradients of a batch: this rank's passes, sequences of a small model side by side on the CPU's threads.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use crate::backward::{GradientSink, Target};
 use crate::batch::PackedBatch;
-use crate::error::{ModelError, Result};
+use crate::error::Result;
 use crate::examples::{Example, SupervisedSteps};
-use crate::loss::{weight_sum, weighted_cross_entropy};
 use crate::qwen2::StepModel;
 use crate::train_config::TrainedParameters;
 
@@ -17,122 +16,112 @@ use crate::train_config::TrainedParameters;
 const HIDDEN_CACHE_NUMBERS: usize = 64 << 20;
 
 /// Up to this many parameters each sequence runs on its own thread with its own gradients: their matrix products are
-/// too small to share among threads. Larger models run all sequences of a part as one.
+/// too small to share among threads. Larger models run all sequences of a pass as one.
 const SEPARATE_PARAMETERS: usize = 20_000_000;
 
+/// A sequence on its own thread holds its activations apart; longer ones use all threads for themselves.
+const SEPARATE_TOKENS: usize = 4096;
+
 /// One example with what its loss needs.
-pub(crate) struct Supervised<'a> {
+pub(crate) struct Supervised {
     /// The example's index in its source.
     pub index: usize,
-    pub example: Cow<'a, Example>,
+    pub example: Example,
     pub steps: SupervisedSteps,
 }
 
-/// Loss, gradients by name and counts of one batch.
-#[derive(Default)]
-pub(crate) struct BatchGradients {
-    pub loss: f64,
-    pub gradients: BTreeMap<String, Tensor>,
-    pub tokens: u64,
-    pub supervised_steps: u64,
-}
-
-impl BatchGradients {
-    fn add(&mut self, loss: f64, gradients: BTreeMap<String, Tensor>) -> Result<()> {
-        self.loss += loss;
-        for (name, gradient) in gradients {
-            let total = match self.gradients.remove(&name) {
-                Some(before) => (before + gradient)?,
-                None => gradient,
-            };
-            self.gradients.insert(name, total);
-        }
-        Ok(())
+impl Supervised {
+    pub(crate) fn new(index: usize, example: Example) -> Self {
+        let steps = SupervisedSteps::of(&example);
+        Self { index, example, steps }
     }
 }
 
-/// Computes loss and gradients of a batch in parts of at most `part_tokens` tokens (or one sequence) at a time.
-///
-/// The result does not depend on the number of threads.
-pub(crate) fn batch_gradients(
-    model: &StepModel,
-    batch: &[Supervised],
-    parameters: TrainedParameters,
-    class_weights: [f64; 2],
-    part_tokens: usize,
-    hidden: &mut HiddenCache,
-) -> Result<BatchGradients> {
-    let normaliser = batch.iter().map(|one| weight_sum(&one.steps.labels, class_weights)).sum();
-    let separate = model.device().is_cpu() && model.parameter_count() <= SEPARATE_PARAMETERS;
-    let mut total = BatchGradients::default();
-    let mut rest = batch;
-    while !rest.is_empty() {
-        let (part, after) = rest.split_at(part_size(rest, part_tokens));
-        rest = after;
-        let together = if separate { 1 } else { part.len() };
-        let passes: Vec<&[Supervised]> = part.chunks(together).collect();
-        let results: Vec<(f64, BTreeMap<String, Tensor>)> = match parameters {
-            TrainedParameters::All => {
-                let pass = |sequences: &&[Supervised]| {
-                    let logits = model.forward_batch(&packed(sequences)?, Some(parameters))?;
-                    backward(model, &logits, sequences, parameters, class_weights, normaliser)
-                };
-                passes.par_iter().with_max_len(1).map(pass).collect::<Result<_>>()?
-            }
+/// What is the same for all passes of a step.
+pub(crate) struct Objective {
+    pub parameters: TrainedParameters,
+    pub class_weights: [f64; 2],
+    pub normaliser: f64,
+    pub checkpointing: bool,
+}
+
+impl Objective {
+    fn target<'a>(&self, labels: &'a [u8]) -> Target<'a> {
+        Target { labels, class_weights: self.class_weights, normaliser: self.normaliser }
+    }
+
+    /// Computes a pass's share of the loss and hands each parameter's gradient to `sink`. The result does not depend on the number of threads.
+    pub(crate) fn pass(
+        &self,
+        model: &StepModel,
+        sequences: &[&Supervised],
+        hidden: &mut HiddenCache,
+        sink: &mut GradientSink,
+    ) -> Result<f64> {
+        let apart = runs_apart(model, sequences);
+        match self.parameters {
             TrainedParameters::Head => {
-                let logits = model.head(&hidden.get(model, part, together)?)?;
-                vec![backward(model, &logits, part, parameters, class_weights, normaliser)?]
+                let logits = model.head(&hidden.get(model, sequences, apart)?)?;
+                model.backward_from(&logits, self.target(&labels_of(sequences)), self.parameters, sink)
             }
-        };
-        for (loss, gradients) in results {
-            total.add(loss, gradients)?;
-        }
-        for one in part {
-            total.tokens += one.example.input_ids.len() as u64;
-            total.supervised_steps += one.steps.labels.len() as u64;
+            TrainedParameters::All if apart => self.side_by_side(model, sequences, sink),
+            TrainedParameters::All => self.together(model, sequences, sink),
         }
     }
-    Ok(total)
+
+    fn together(&self, model: &StepModel, sequences: &[&Supervised], sink: &mut GradientSink) -> Result<f64> {
+        let labels = labels_of(sequences);
+        model.training_pass(&packed(sequences)?, self.target(&labels), self.parameters, self.checkpointing, sink)
+    }
+
+    /// Sums in the order of sequences, whichever thread is done first.
+    fn side_by_side(&self, model: &StepModel, sequences: &[&Supervised], sink: &mut GradientSink) -> Result<f64> {
+        let alone = |sequence: &&Supervised| -> Result<(f64, BTreeMap<String, Tensor>)> {
+            let mut gradients = BTreeMap::new();
+            let loss = self.together(model, &[*sequence], &mut |name, gradient| {
+                gradients.insert(name.to_owned(), gradient);
+                Ok(())
+            })?;
+            Ok((loss, gradients))
+        };
+        let results: Vec<_> = sequences.par_iter().with_max_len(1).map(alone).collect::<Result<_>>()?;
+        let mut total = 0.0;
+        let mut sums: BTreeMap<String, Tensor> = BTreeMap::new();
+        for (loss, gradients) in results {
+            total += loss;
+            for (name, gradient) in gradients {
+                let sum = match sums.remove(&name) {
+                    Some(before) => (before + gradient)?,
+                    None => gradient,
+                };
+                sums.insert(name, sum);
+            }
+        }
+        for name in model.gradient_groups(self.parameters).iter().flatten() {
+            if let Some(gradient) = sums.remove(name) {
+                sink(name, gradient)?;
+            }
+        }
+        Ok(total)
+    }
 }
 
-/// How many of the next sequences run at a time: at least one.
-fn part_size(sequences: &[Supervised], part_tokens: usize) -> usize {
-    let mut tokens = 0;
-    let fits = sequences.iter().take_while(|one| {
-        tokens += one.example.input_ids.len();
-        tokens <= part_tokens
-    });
-    fits.count().max(1)
+fn runs_apart(model: &StepModel, sequences: &[&Supervised]) -> bool {
+    model.device().is_cpu()
+        && model.parameter_count() <= SEPARATE_PARAMETERS
+        && sequences.iter().all(|one| one.example.input_ids.len() <= SEPARATE_TOKENS)
 }
 
-fn packed(sequences: &[Supervised]) -> Result<PackedBatch> {
+fn labels_of(sequences: &[&Supervised]) -> Vec<u8> {
+    sequences.iter().flat_map(|one| one.steps.labels.iter().copied()).collect()
+}
+
+fn packed(sequences: &[&Supervised]) -> Result<PackedBatch> {
     let mut packed = PackedBatch::new();
     for one in sequences {
         packed.push(&one.example.input_ids, &one.steps.positions)?;
     }
     Ok(packed)
-}
-
-fn backward(
-    model: &StepModel,
-    logits: &Tensor,
-    sequences: &[Supervised],
-    parameters: TrainedParameters,
-    class_weights: [f64; 2],
-    normaliser: f64,
-) -> Result<(f64, BTreeMap<String, Tensor>)> {
-    let labels: Vec<u8> = sequences.iter().flat_map(|one| one.steps.labels.iter().copied()).collect();
-    let loss = weighted_cross_entropy(logits, &labels, class_weights, normaliser)?;
-    let mut store = loss.backward()?;
-    let mut gradients = BTreeMap::new();
-    for (name, parameter) in model.parameters() {
-        if parameters.includes(name) {
-            let gradient = store.remove(parameter.as_tensor());
-            let gradient = gradient.ok_or_else(|| ModelError::Numeric(format!("{name} received no gradient")))?;
-            gradients.insert(name.clone(), gradient.detach());
-        }
-    }
-    Ok((f64::from(loss.to_scalar::<f32>()?), gradients))
 }
 
 /// Keeps what the head reads while the backbone stands still, so that only a stage's first epoch runs the backbone.
@@ -142,20 +131,20 @@ pub(crate) struct HiddenCache {
 }
 
 impl HiddenCache {
-    /// Starts empty; the number of different `supervised_steps` decides whether the cache may fill.
+    /// Starts empty; the number of different supervised steps decides whether the cache may fill.
     pub(crate) fn new(model: &StepModel, supervised_steps: u64) -> Self {
         let numbers = (supervised_steps as usize).saturating_mul(model.config().hidden_size);
         Self { enabled: numbers <= HIDDEN_CACHE_NUMBERS, rows: BTreeMap::new() }
     }
 
-    /// Returns the hidden rows `[supervised steps, hidden]` of sequences, of which `together` run in one pass.
-    fn get(&mut self, model: &StepModel, sequences: &[Supervised], together: usize) -> Result<Tensor> {
+    /// Returns the hidden rows `[supervised steps, hidden]` of sequences, run apart or in one pass.
+    fn get(&mut self, model: &StepModel, sequences: &[&Supervised], apart: bool) -> Result<Tensor> {
         let known: Vec<&Tensor> = sequences.iter().filter_map(|one| self.rows.get(&one.index)).collect();
         if known.len() == sequences.len() {
             return Ok(Tensor::cat(&known, 0)?);
         }
-        let passes: Vec<&[Supervised]> = sequences.chunks(together).collect();
-        let run = |sequences: &&[Supervised]| model.hidden(&packed(sequences)?);
+        let passes: Vec<&[&Supervised]> = sequences.chunks(if apart { 1 } else { sequences.len() }).collect();
+        let run = |sequences: &&[&Supervised]| model.hidden(&packed(sequences)?);
         let hidden: Vec<Tensor> = passes.par_iter().with_max_len(1).map(run).collect::<Result<_>>()?;
         let hidden = Tensor::cat(&hidden, 0)?;
         if self.enabled {
@@ -177,7 +166,7 @@ mod tests {
     use super::*;
     use crate::config::Qwen2Config;
 
-    fn sequence(index: usize, tokens: u32) -> Supervised<'static> {
+    fn sequence(index: usize, tokens: u32) -> Supervised {
         let example = Example {
             key: index.to_string(),
             input_ids: (0..tokens).map(|i| (i * 7 + tokens) % 300).collect(),
@@ -185,20 +174,18 @@ mod tests {
             step_labels: vec![0, 1],
             step_supervised: vec![true, true],
         };
-        let steps = SupervisedSteps::of(&example);
-        Supervised { index, example: Cow::Owned(example), steps }
+        Supervised::new(index, example)
     }
 
     #[test]
     fn a_cached_hidden_state_equals_a_fresh_one() {
         let model = StepModel::random(Qwen2Config::small(300), 2).unwrap();
-        let batch = [sequence(0, 20), sequence(1, 31)];
+        let (first, second) = (sequence(0, 20), sequence(1, 31));
         let mut cache = HiddenCache::new(&model, 4);
-        let fresh = cache.get(&model, &batch, 1).unwrap().to_vec2::<f32>().unwrap();
+        let fresh = cache.get(&model, &[&first, &second], true).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(cache.rows.len(), 2);
-        assert_eq!(cache.get(&model, &batch, 1).unwrap().to_vec2::<f32>().unwrap(), fresh);
-        let reversed = [sequence(1, 31), sequence(0, 20)];
-        let other = cache.get(&model, &reversed, 1).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(cache.get(&model, &[&first, &second], true).unwrap().to_vec2::<f32>().unwrap(), fresh);
+        let other = cache.get(&model, &[&second, &first], true).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!((&other[0], &other[2]), (&fresh[2], &fresh[0]));
     }
 
@@ -206,14 +193,30 @@ mod tests {
     fn gradients_of_sequences_side_by_side_equal_those_of_one_pass() {
         let model = StepModel::random(Qwen2Config::small(300), 2).unwrap();
         let batch = [sequence(0, 20), sequence(1, 70), sequence(2, 9)];
-        let mut cache = HiddenCache::new(&model, 6);
-        let all = TrainedParameters::All;
-        let split = batch_gradients(&model, &batch, all, [1.0, 2.0], 1000, &mut cache).unwrap();
-        let logits = model.forward_batch(&packed(&batch).unwrap(), Some(all)).unwrap();
-        let (loss, whole) = backward(&model, &logits, &batch, all, [1.0, 2.0], 9.0).unwrap();
-        assert!((split.loss - loss).abs() < 1e-6);
-        for (name, gradient) in &whole {
-            let difference = (gradient - &split.gradients[name]).unwrap().abs().unwrap().flatten_all().unwrap();
+        let batch: Vec<&Supervised> = batch.iter().collect();
+        let objective = Objective {
+            parameters: TrainedParameters::All,
+            class_weights: [1.0, 2.0],
+            normaliser: 9.0,
+            checkpointing: false,
+        };
+        let collect = |apart: bool| {
+            let mut gradients = Vec::new();
+            let mut sink = |name: &str, gradient: Tensor| {
+                gradients.push((name.to_owned(), gradient));
+                Ok(())
+            };
+            let loss = match apart {
+                true => objective.side_by_side(&model, &batch, &mut sink).unwrap(),
+                false => objective.together(&model, &batch, &mut sink).unwrap(),
+            };
+            (loss, gradients)
+        };
+        let ((split_loss, split), (loss, whole)) = (collect(true), collect(false));
+        assert!((split_loss - loss).abs() < 1e-6);
+        for ((name, gradient), (other, found)) in whole.iter().zip(&split) {
+            assert_eq!(name, other);
+            let difference = (gradient - found).unwrap().abs().unwrap().flatten_all().unwrap();
             let largest = gradient.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
             let difference = difference.max(0).unwrap().to_scalar::<f32>().unwrap();
             assert!(difference <= 2e-5 * largest, "{name}: {difference} of {largest}");

@@ -5,8 +5,9 @@
 //! [`mod@train`] fit them to step labels, [`score`] turns them into step rewards and [`rewards`] aggregates those into one
 //! verdict. [`checkpoint`] reads and writes models in the layout of Hugging Face's `Qwen2ForTokenClassification`.
 //!
-//! No clock, no network and no unseeded randomness: equal inputs, configuration and thread count give equal bits.
+//! No unseeded randomness, and clocks only measure: equal inputs, configuration and number of ranks give equal bits.
 
+pub mod backward;
 pub mod batch;
 pub mod blocks;
 pub mod checkpoint;
@@ -15,10 +16,13 @@ pub mod collective;
 pub mod config;
 pub mod encode;
 pub mod error;
+pub mod evaluate;
+pub mod exact;
 pub mod examples;
 mod gradients;
 pub mod loss;
 pub mod optimizer;
+pub mod optimizer_state;
 pub mod order;
 pub mod parameters;
 pub mod qwen2;
@@ -26,9 +30,13 @@ pub mod random;
 pub mod rewards;
 pub mod schedule;
 pub mod score;
+pub mod self_check;
+mod share;
 pub mod tokenizer;
 pub mod train;
 pub mod train_config;
+pub mod train_state;
+pub mod zero;
 
 pub use batch::PackedBatch;
 pub use checkpoint::{Checkpoint, CheckpointFiles, HeadInit};
@@ -36,10 +44,14 @@ pub use collective::{Collective, OneRank};
 pub use config::Qwen2Config;
 pub use encode::{EncodeOptions, Encoded, Window, encode};
 pub use error::{ErrorKind, ModelError, Result};
-pub use examples::{Example, ExampleSource, MixedExamples};
+pub use evaluate::Evaluation;
+pub use examples::{Example, ExampleSource, Listed, MixedExamples, Reading};
+pub use optimizer_state::{SavedOptimizer, write_optimizer};
 pub use qwen2::StepModel;
 pub use rewards::{Aggregation, Tie};
 pub use score::{StepScore, score_sequence, score_sequences};
+pub use self_check::{SelfCheck, self_check};
 pub use tokenizer::StepTokenizer;
-pub use train::{StepMetrics, TrainSummary, train};
+pub use train::{Cadence, Snapshot, StepMetrics, TrainObserver, TrainSummary, Training};
 pub use train_config::{Preset, TrainConfig, TrainStage, TrainedParameters};
+pub use train_state::TrainState;

@@ -1,13 +1,15 @@
-//! AdamW with decoupled weight decay and moments in f32, and clipping by the global norm.
+//! AdamW with decoupled weight decay, fp32 master weights and fp32 moments, each rank holding its share (ZeRO stage 2).
 //!
 //! Every parameter decays, biases and norms too, as in PyTorch's defaults.
 
-use std::collections::BTreeMap;
-
-use candle_core::{DType, Tensor, Var};
+use candle_core::{CpuStorage, DType, InplaceOp2, Tensor};
 use rayon::prelude::*;
 
+use crate::blocks::cpu;
+use crate::collective::Collective;
 use crate::error::{ModelError, Result};
+use crate::qwen2::StepModel;
+use crate::zero::{Layout, Piece};
 
 /// Holds AdamW's numbers; the learning rate comes with each step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,20 +24,32 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
 }
 
-/// Holds the moments of every parameter that was updated, by name.
-#[derive(Debug, Clone)]
+/// What is kept of each owned number: the master weight and both moments, one row of a group's state each.
+pub(crate) const STATE_ROWS: [&str; 3] = ["master", "exp_avg", "exp_avg_sq"];
+
+/// Holds this rank's share of the optimiser's state.
+#[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
+    layout: Layout,
     steps: u64,
-    moments: BTreeMap<String, [Tensor; 2]>,
+    /// Per group `[3, share]` in f32, rows as [`STATE_ROWS`].
+    states: Vec<Tensor>,
 }
 
-const STEPS: &str = "steps";
-
 impl AdamW {
-    /// Starts without state.
-    pub fn new(config: AdamWConfig) -> Self {
-        Self { config, steps: 0, moments: BTreeMap::new() }
+    /// Starts with the model's weights and moments of 0.
+    ///
+    /// # Errors
+    /// The device refuses memory.
+    pub fn new(config: AdamWConfig, layout: Layout, model: &StepModel) -> Result<Self> {
+        let mut states = Vec::with_capacity(layout.groups().len());
+        for group in layout.groups() {
+            let master = layout.own_parameters(model, group)?;
+            let moments = Tensor::zeros((2, group.share), DType::F32, model.device())?;
+            states.push(Tensor::cat(&[master.unsqueeze(0)?, moments], 0)?);
+        }
+        Ok(Self { config, layout, steps: 0, states })
     }
 
     /// Returns how many updates were made.
@@ -43,83 +57,67 @@ impl AdamW {
         self.steps
     }
 
-    /// Updates each parameter that has a gradient; gradients of unknown names are an error.
+    /// Returns which rank owns what.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Returns the device that holds the state.
+    pub(crate) fn device(&self) -> &candle_core::Device {
+        self.states.first().map_or(&candle_core::Device::Cpu, Tensor::device)
+    }
+
+    /// Updates the owned numbers from their gradients times `scale`, and then every rank's parameters.
     ///
     /// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p ← p(1 − ηλ) − η · m/(1−β₁ᵗ) / (√(v/(1−β₂ᵗ)) + ε).
     ///
     /// # Errors
-    /// A gradient has no parameter, or a shape differs.
+    /// Gradients of another layout, or a rank is gone.
     pub fn step(
         &mut self,
-        parameters: &BTreeMap<String, Var>,
-        gradients: &BTreeMap<String, Tensor>,
+        model: &StepModel,
+        gradients: &[Tensor],
+        scale: f64,
         learning_rate: f64,
+        collective: &dyn Collective,
     ) -> Result<()> {
+        let shares = self.layout.groups().iter().map(|group| group.share);
+        if !shares.eq(gradients.iter().map(Tensor::elem_count)) {
+            return Err(ModelError::Input("gradients and optimiser state are of different parameters".to_owned()));
+        }
         let steps = self.steps + 1;
-        let update = Update::new(self.config, steps, learning_rate);
-        let updated: Vec<(&String, [Tensor; 3])> = gradients
-            .par_iter()
-            .map(|(name, gradient)| {
-                let Some(parameter) = parameters.get(name) else {
-                    return Err(ModelError::Input(format!("gradient {name} belongs to no parameter")));
-                };
-                let moments = match self.moments.get(name) {
-                    Some(moments) => moments.clone(),
-                    None => {
-                        let zeros = gradient.zeros_like()?.to_dtype(DType::F32)?;
-                        [zeros.clone(), zeros]
-                    }
-                };
-                Ok((name, update.apply(parameter, gradient, &moments)?))
-            })
-            .collect::<Result<_>>()?;
-        for (name, [value, first, second]) in updated {
-            if let Some(parameter) = parameters.get(name) {
-                parameter.set(&value)?;
+        let update = Update::new(self.config, steps, scale, learning_rate);
+        for (state, gradient) in self.states.iter_mut().zip(gradients) {
+            update.apply(state, gradient)?;
+        }
+        for (group, state) in self.layout.groups().iter().zip(&self.states) {
+            let whole = collective.all_gather(&state.get(0)?.to_dtype(model.dtype())?)?;
+            for member in &group.members {
+                if let Some(parameter) = model.parameters().get(&member.name) {
+                    let numbers = whole.narrow(0, member.place.start, member.place.len())?;
+                    parameter.set(&numbers.reshape(member.shape.clone())?)?;
+                }
             }
-            self.moments.insert(name.clone(), [first, second]);
         }
         self.steps = steps;
         Ok(())
     }
 
-    /// Returns the state as tensors: `steps`, and `exp_avg.NAME` and `exp_avg_sq.NAME` in f32 for each parameter.
-    ///
-    /// # Errors
-    /// The device refuses memory.
-    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut state = BTreeMap::new();
-        for (name, [first, second]) in &self.moments {
-            state.insert(format!("exp_avg.{name}"), first.clone());
-            state.insert(format!("exp_avg_sq.{name}"), second.clone());
-        }
-        let steps = i64::try_from(self.steps).unwrap_or(i64::MAX);
-        state.insert(STEPS.to_owned(), Tensor::new(&[steps], &candle_core::Device::Cpu)?);
-        Ok(state)
+    /// Copies what this rank owns of a row (see [`STATE_ROWS`]) of a parameter to the host.
+    pub(crate) fn numbers(&self, piece: &Piece, row: usize) -> Result<Vec<f32>> {
+        let row = self.states[piece.group].get(row)?;
+        Ok(row.narrow(0, piece.of_share.start, piece.of_share.len())?.to_vec1()?)
     }
 
-    /// Continues from what [`Self::state`] returned.
-    ///
-    /// # Errors
-    /// The count of steps or one of a parameter's two moments is missing, or a tensor has an unknown name.
-    pub fn from_state(config: AdamWConfig, mut state: BTreeMap<String, Tensor>) -> Result<Self> {
-        let missing = |name: &str| ModelError::Checkpoint(format!("optimiser state lacks {name}"));
-        let steps = state.remove(STEPS).ok_or_else(|| missing(STEPS))?;
-        let steps = steps.to_dtype(DType::I64)?.flatten_all()?.to_vec1::<i64>()?;
-        let steps = steps.first().copied().and_then(|steps| u64::try_from(steps).ok());
-        let mut moments = BTreeMap::new();
-        let names: Vec<String> =
-            state.keys().filter_map(|key| key.strip_prefix("exp_avg.")).map(str::to_owned).collect();
-        for name in names {
-            let mut take = |key: String| state.remove(&key).ok_or_else(|| missing(&key));
-            let first = take(format!("exp_avg.{name}"))?;
-            let second = take(format!("exp_avg_sq.{name}"))?;
-            moments.insert(name, [first, second]);
+    /// Goes on from a state `[3, share]` per group, as if that many updates had been made.
+    pub(crate) fn restore(&mut self, steps: u64, states: Vec<Tensor>) -> Result<()> {
+        let fits =
+            states.len() == self.states.len() && states.iter().zip(&self.states).all(|(a, b)| a.dims() == b.dims());
+        if !fits {
+            return Err(ModelError::Checkpoint("the optimiser's state is of other parameters".to_owned()));
         }
-        if let Some(name) = state.keys().next() {
-            return Err(ModelError::Checkpoint(format!("optimiser state has an unknown tensor {name}")));
-        }
-        Ok(Self { config, steps: steps.ok_or_else(|| missing(STEPS))?, moments })
+        (self.steps, self.states) = (steps, states);
+        Ok(())
     }
 }
 
@@ -131,10 +129,11 @@ struct Update {
     keep: f32,
     rate: f32,
     second_correction: f32,
+    scale: f32,
 }
 
 impl Update {
-    fn new(config: AdamWConfig, steps: u64, learning_rate: f64) -> Self {
+    fn new(config: AdamWConfig, steps: u64, scale: f64, learning_rate: f64) -> Self {
         let steps = steps as f64;
         Self {
             beta1: config.beta1 as f32,
@@ -143,140 +142,85 @@ impl Update {
             keep: (1.0 - learning_rate * config.weight_decay) as f32,
             rate: (learning_rate / (1.0 - config.beta1.powf(steps))) as f32,
             second_correction: (1.0 / (1.0 - config.beta2.powf(steps)).sqrt()) as f32,
+            scale: scale as f32,
         }
     }
 
-    /// Returns the new parameter, first and second moment.
-    fn apply(&self, parameter: &Var, gradient: &Tensor, moments: &[Tensor; 2]) -> Result<[Tensor; 3]> {
-        let shape = parameter.shape();
-        if gradient.shape() != shape || moments.iter().any(|moment| moment.shape() != shape) {
-            let found = gradient.shape();
-            return Err(ModelError::Input(format!("gradient or moments {found:?} do not fit a parameter {shape:?}")));
+    fn apply(&self, state: &mut Tensor, gradient: &Tensor) -> Result<()> {
+        if cpu::is_native(state) {
+            state.inplace_op2(&gradient.contiguous()?, self)?;
+        } else {
+            *state = self.composed(state, gradient)?;
         }
-        let device = parameter.device();
-        let numbers =
-            |tensor: &Tensor| -> Result<Vec<f32>> { Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?) };
-        let mut values = numbers(parameter.as_tensor())?;
-        let mut first = numbers(&moments[0])?;
-        let mut second = numbers(&moments[1])?;
-        let gradient = numbers(gradient)?;
-        let inputs = values.iter_mut().zip(&mut first).zip(&mut second).zip(&gradient);
-        for (((value, m), v), g) in inputs {
-            *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-            *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
-            *value = self.keep * *value - self.rate * *m / (v.sqrt() * self.second_correction + self.epsilon);
-        }
-        let tensor = |values: Vec<f32>| Tensor::from_vec(values, shape, device);
-        Ok([tensor(values)?.to_dtype(parameter.dtype())?, tensor(first)?, tensor(second)?])
+        Ok(())
+    }
+
+    fn composed(&self, state: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let blend = |moment: Tensor, new: Tensor, beta: f32| -> Result<Tensor> {
+            Ok(((moment * f64::from(beta))? + (new * f64::from(1.0 - beta))?)?)
+        };
+        let gradient = (gradient * f64::from(self.scale))?;
+        let second = blend(state.get(2)?, gradient.sqr()?, self.beta2)?;
+        let first = blend(state.get(1)?, gradient, self.beta1)?;
+        let root = ((second.sqrt()? * f64::from(self.second_correction))? + f64::from(self.epsilon))?;
+        let change = ((&first / root)? * f64::from(self.rate))?;
+        let master = ((state.get(0)? * f64::from(self.keep))? - change)?;
+        Ok(Tensor::stack(&[master, first, second], 0)?)
     }
 }
 
-/// Computes the norm of all gradients together, summed in f64 in the names' order.
-///
-/// # Errors
-/// A tensor operation fails.
-pub fn global_norm(gradients: &BTreeMap<String, Tensor>) -> Result<f64> {
-    let mut sum = 0.0;
-    for gradient in gradients.values() {
-        let values = gradient.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-        sum += values.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>();
+impl InplaceOp2 for Update {
+    fn name(&self) -> &'static str {
+        "adamw"
     }
-    Ok(sum.sqrt())
+
+    fn cpu_fwd(
+        &self,
+        state: &mut CpuStorage,
+        state_layout: &candle_core::Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &candle_core::Layout,
+    ) -> candle_core::Result<()> {
+        const CHUNK: usize = 1 << 15;
+        let gradient = cpu::slice(gradient, gradient_layout)?;
+        let state = cpu::slice_mut(state, state_layout)?;
+        let (master, moments) = state.split_at_mut(gradient.len());
+        let (first, second) = moments.split_at_mut(gradient.len());
+        let chunks = master.par_chunks_mut(CHUNK).zip(first.par_chunks_mut(CHUNK)).zip(second.par_chunks_mut(CHUNK));
+        chunks.zip(gradient.par_chunks(CHUNK)).for_each(|(((master, first), second), gradient)| {
+            for (((value, m), v), g) in master.iter_mut().zip(first).zip(second).zip(gradient) {
+                let g = g * self.scale;
+                *m = self.beta1 * *m + (1.0 - self.beta1) * g;
+                *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
+                *value = self.keep * *value - self.rate * *m / (v.sqrt() * self.second_correction + self.epsilon);
+            }
+        });
+        Ok(())
+    }
 }
 
-/// Scales all gradients so that their norm does not exceed `max_norm`; returns the norm before.
+/// Computes the norm of all gradients of all ranks together.
 ///
 /// # Errors
-/// A tensor operation fails.
-pub fn clip_by_global_norm(gradients: &mut BTreeMap<String, Tensor>, max_norm: f64) -> Result<f64> {
-    let norm = global_norm(gradients)?;
-    if norm.is_finite() && norm > max_norm {
-        for gradient in gradients.values_mut() {
-            *gradient = (&*gradient * (max_norm / norm))?;
-        }
+/// A rank is gone.
+pub fn global_norm(gradients: &[Tensor], collective: &dyn Collective) -> Result<f64> {
+    let mut sum = [0.0];
+    for gradient in gradients {
+        sum[0] += if cpu::is_native(gradient) {
+            cpu::with_slices([gradient], |[values]| Ok(cpu::sum_of_squares(values)))?
+        } else {
+            f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?)
+        };
     }
-    Ok(norm)
+    collective.sum(&mut sum)?;
+    Ok(sum[0].sqrt())
+}
+
+/// Returns what gradients of a norm are to be multiplied by so that it does not exceed `max_norm`.
+pub fn clip_scale(norm: f64, max_norm: f64) -> f64 {
+    if norm > max_norm { max_norm / norm } else { 1.0 }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use candle_core::Device;
-
-    use super::*;
-
-    const CONFIG: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1 };
-
-    fn named(name: &str, values: &[f32]) -> BTreeMap<String, Tensor> {
-        BTreeMap::from([(name.to_owned(), Tensor::new(values, &Device::Cpu).unwrap())])
-    }
-
-    fn parameters(values: &[f32]) -> BTreeMap<String, Var> {
-        BTreeMap::from([("w".to_owned(), Var::new(values, &Device::Cpu).unwrap())])
-    }
-
-    fn gradient_at(step: i32) -> [f32; 3] {
-        [0.3, -0.01, 2.0].map(|g: f32| g * (1.0 + 0.5 * (step as f32).sin()))
-    }
-
-    #[test]
-    fn twenty_steps_equal_the_formula_in_double_precision() {
-        let start = [1.0f32, -0.5, 0.25];
-        let parameters = parameters(&start);
-        let mut optimizer = AdamW::new(CONFIG);
-        let mut expected = start.map(f64::from);
-        let (mut m, mut v) = ([0.0f64; 3], [0.0f64; 3]);
-        for step in 1..=20 {
-            let rate = 1e-2 / f64::from(step);
-            optimizer.step(&parameters, &named("w", &gradient_at(step)), rate).unwrap();
-            for i in 0..3 {
-                let g = f64::from(gradient_at(step)[i]);
-                expected[i] -= rate * 0.1 * expected[i];
-                m[i] = 0.9 * m[i] + 0.1 * g;
-                v[i] = 0.95 * v[i] + 0.05 * g * g;
-                let (m_hat, v_hat) = (m[i] / (1.0 - 0.9f64.powi(step)), v[i] / (1.0 - 0.95f64.powi(step)));
-                expected[i] -= rate * m_hat / (v_hat.sqrt() + 1e-8);
-            }
-        }
-        let found = parameters["w"].to_vec1::<f32>().unwrap();
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} instead of {expected}");
-        }
-    }
-
-    #[test]
-    fn going_on_from_a_saved_state_equals_never_stopping() {
-        let (through, resumed) = (parameters(&[1.0, 2.0, 3.0]), parameters(&[1.0, 2.0, 3.0]));
-        let (mut first, mut second) = (AdamW::new(CONFIG), AdamW::new(CONFIG));
-        for step in 0..6 {
-            if step == 3 {
-                second = AdamW::from_state(CONFIG, second.state().unwrap()).unwrap();
-            }
-            first.step(&through, &named("w", &gradient_at(step)), 0.01).unwrap();
-            second.step(&resumed, &named("w", &gradient_at(step)), 0.01).unwrap();
-        }
-        assert_eq!(through["w"].to_vec1::<f32>().unwrap(), resumed["w"].to_vec1::<f32>().unwrap());
-        assert_eq!(second.steps(), 6);
-    }
-
-    #[test]
-    fn clipping_keeps_the_direction_and_limits_the_norm() {
-        let mut gradients = named("a", &[3.0]);
-        gradients.extend(named("b", &[4.0]));
-        assert_eq!(clip_by_global_norm(&mut gradients, 10.0).unwrap(), 5.0);
-        assert_eq!(clip_by_global_norm(&mut gradients, 1.0).unwrap(), 5.0);
-        assert!((global_norm(&gradients).unwrap() - 1.0).abs() < 1e-6);
-        assert!((gradients["a"].to_vec1::<f32>().unwrap()[0] - 0.6).abs() < 1e-6);
-    }
-
-    #[test]
-    fn a_state_that_lacks_a_moment_and_a_stray_gradient_are_refused() {
-        let mut optimizer = AdamW::new(CONFIG);
-        let values = parameters(&[1.0]);
-        assert!(optimizer.step(&values, &named("x", &[1.0]), 0.1).is_err());
-        optimizer.step(&values, &named("w", &[1.0]), 0.1).unwrap();
-        let mut state = optimizer.state().unwrap();
-        state.remove("exp_avg_sq.w");
-        assert!(AdamW::from_state(CONFIG, state).unwrap_err().to_string().contains("exp_avg_sq.w"));
-    }
-}
+#[path = "optimizer_tests.rs"]
+mod tests;

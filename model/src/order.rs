@@ -1,29 +1,29 @@
 //! The order of an epoch: a function of seed, epoch, keys and repeats alone.
 
-use crate::examples::ExampleSource;
+use crate::examples::Listed;
 use crate::random::stable_hash;
 
-/// Returns the order of an epoch as indices into the source's keys, each as often as its example repeats; the order
-/// in which the source has its examples plays no part.
+/// Returns the order of an epoch as indices into a source's listing, each as often as its example repeats; the order
+/// in which the source has its examples plays no part, nor do ranks and workers.
 ///
 /// An epoch is a circle. A hash of seed, epoch and key says where an example stands on it. An example of n repeats
 /// stands there first and then once in the first half of each further nth of the circle, where a hash of the repeat
 /// says. So two copies are at least half an nth of the circle apart, and meet other neighbours each time.
-pub fn epoch_order<S: ExampleSource + ?Sized>(seed: u64, epoch: u64, source: &S) -> Vec<usize> {
-    let keys = source.keys();
+pub fn epoch_order(seed: u64, epoch: u64, listed: &[Listed]) -> Vec<usize> {
     let (seed, epoch) = (seed.to_le_bytes(), epoch.to_le_bytes());
     let mut order: Vec<(u64, usize)> = Vec::new();
-    for (index, key) in keys.iter().enumerate() {
+    for (index, Listed { key, repeats, .. }) in listed.iter().enumerate() {
         let start = stable_hash(&[&seed, &epoch, key.as_bytes()]);
         order.push((start, index));
-        let repeats = source.repeats(index);
-        for repeat in 1..repeats {
+        for repeat in 1..*repeats {
             let within = stable_hash(&[&seed, &epoch, key.as_bytes(), &repeat.to_le_bytes()]) / 2;
-            let turn = ((u128::from(repeat) << 64) + u128::from(within)) / u128::from(repeats);
+            let turn = ((u128::from(repeat) << 64) + u128::from(within)) / u128::from(*repeats);
             order.push((start.wrapping_add(turn as u64), index));
         }
     }
-    order.sort_unstable_by(|left, right| left.0.cmp(&right.0).then_with(|| keys[left.1].cmp(keys[right.1])));
+    order.sort_unstable_by(|left, right| {
+        left.0.cmp(&right.0).then_with(|| listed[left.1].key.cmp(&listed[right.1].key))
+    });
     order.into_iter().map(|(_, index)| index).collect()
 }
 
@@ -33,14 +33,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::examples::{Example, MixedExamples};
 
-    fn mixture(repeats: &[(String, u32)]) -> MixedExamples {
-        let mut mixed = MixedExamples::default();
-        for (key, repeats) in repeats {
-            mixed.push(Example { key: key.clone(), ..Example::default() }, *repeats).unwrap();
-        }
-        mixed
+    fn mixture(repeats: &[(String, u32)]) -> Vec<Listed> {
+        let listed =
+            |(key, repeats): &(String, u32)| Listed { key: key.clone(), repeats: *repeats, ..Listed::default() };
+        repeats.iter().map(listed).collect()
     }
 
     fn named(repeats: &[(String, u32)], seed: u64, epoch: u64) -> Vec<String> {

@@ -15,8 +15,10 @@ pub const HEAD_WEIGHT: &str = "score.weight";
 pub const HEAD_BIAS: &str = "score.bias";
 
 const HEAD_DEVIATION: f64 = 0.01;
-const EMBEDDING: &str = "model.embed_tokens.weight";
-const FINAL_NORM: &str = "model.norm.weight";
+/// Name of the token embeddings, `[vocabulary, hidden]`.
+pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
+/// Name of the norm before the head, `[hidden]`.
+pub(crate) const FINAL_NORM: &str = "model.norm.weight";
 
 /// Tells whether a parameter belongs to the head.
 pub fn is_head(name: &str) -> bool {
@@ -55,8 +57,13 @@ pub fn parameter_shapes(config: &Qwen2Config) -> BTreeMap<String, Vec<usize>> {
     shapes
 }
 
+/// Prefix of the names of a layer's parameters.
+pub(crate) fn layer_prefix(layer: usize) -> String {
+    format!("model.layers.{layer}.")
+}
+
 fn layer_parameter(layer: usize, name: &str) -> String {
-    format!("model.layers.{layer}.{name}")
+    format!("{}{name}", layer_prefix(layer))
 }
 
 /// Draws a parameter: norms are 1, biases 0, the head normal with deviation 0.01, everything else normal with the
@@ -102,6 +109,46 @@ pub(crate) struct LayerWeights {
     pub down: Tensor,
 }
 
+impl LayerWeights {
+    /// Views a layer's variables; see [`Weights::new`].
+    pub(crate) fn new(
+        variables: &BTreeMap<String, Var>,
+        layer: usize,
+        trained: Option<TrainedParameters>,
+    ) -> Result<Self> {
+        let get = |name: &str| view(variables, &layer_parameter(layer, name), trained);
+        Ok(Self {
+            input_norm: get("input_layernorm.weight")?,
+            query: get("self_attn.q_proj.weight")?,
+            query_bias: get("self_attn.q_proj.bias")?,
+            key: get("self_attn.k_proj.weight")?,
+            key_bias: get("self_attn.k_proj.bias")?,
+            value: get("self_attn.v_proj.weight")?,
+            value_bias: get("self_attn.v_proj.bias")?,
+            output: get("self_attn.o_proj.weight")?,
+            mlp_norm: get("post_attention_layernorm.weight")?,
+            gate: get("mlp.gate_proj.weight")?,
+            up: get("mlp.up_proj.weight")?,
+            down: get("mlp.down_proj.weight")?,
+        })
+    }
+
+    /// The parameters of the MLP and the norm before it.
+    pub(crate) fn of_mlp(&self) -> [&Tensor; 4] {
+        [&self.mlp_norm, &self.gate, &self.up, &self.down]
+    }
+}
+
+/// What a forward pass reads of a variable: itself where a gradient is wanted, else without one.
+fn view(variables: &BTreeMap<String, Var>, name: &str, trained: Option<TrainedParameters>) -> Result<Tensor> {
+    let variable = variables.get(name);
+    let variable = variable.ok_or_else(|| ModelError::Checkpoint(format!("parameter {name} is missing")))?;
+    Ok(match trained {
+        Some(trained) if trained.includes(name) => variable.as_tensor().clone(),
+        _ => variable.as_detached_tensor(),
+    })
+}
+
 /// All parameters as a forward pass reads them; detached where no gradient is wanted.
 pub(crate) struct Weights {
     pub embedding: Tensor,
@@ -112,43 +159,18 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Views variables; `trained` says which of them record gradients, `None` that none does.
+    /// Views variables and the first so many layers; `trained` says which of them record gradients, `None` that none does.
     pub(crate) fn new(
         variables: &BTreeMap<String, Var>,
         layers: usize,
         trained: Option<TrainedParameters>,
     ) -> Result<Self> {
-        let get = |name: &str| -> Result<Tensor> {
-            let variable = variables.get(name);
-            let variable = variable.ok_or_else(|| ModelError::Checkpoint(format!("parameter {name} is missing")))?;
-            Ok(match trained {
-                Some(trained) if trained.includes(name) => variable.as_tensor().clone(),
-                _ => variable.as_detached_tensor(),
-            })
-        };
-        let layer = |index: usize| -> Result<LayerWeights> {
-            let get = |name: &str| get(&layer_parameter(index, name));
-            Ok(LayerWeights {
-                input_norm: get("input_layernorm.weight")?,
-                query: get("self_attn.q_proj.weight")?,
-                query_bias: get("self_attn.q_proj.bias")?,
-                key: get("self_attn.k_proj.weight")?,
-                key_bias: get("self_attn.k_proj.bias")?,
-                value: get("self_attn.v_proj.weight")?,
-                value_bias: get("self_attn.v_proj.bias")?,
-                output: get("self_attn.o_proj.weight")?,
-                mlp_norm: get("post_attention_layernorm.weight")?,
-                gate: get("mlp.gate_proj.weight")?,
-                up: get("mlp.up_proj.weight")?,
-                down: get("mlp.down_proj.weight")?,
-            })
-        };
         Ok(Self {
-            embedding: get(EMBEDDING)?,
-            layers: (0..layers).map(layer).collect::<Result<_>>()?,
-            final_norm: get(FINAL_NORM)?,
-            head: get(HEAD_WEIGHT)?,
-            head_bias: get(HEAD_BIAS)?,
+            embedding: view(variables, EMBEDDING, trained)?,
+            layers: (0..layers).map(|layer| LayerWeights::new(variables, layer, trained)).collect::<Result<_>>()?,
+            final_norm: view(variables, FINAL_NORM, trained)?,
+            head: view(variables, HEAD_WEIGHT, trained)?,
+            head_bias: view(variables, HEAD_BIAS, trained)?,
         })
     }
 }

@@ -78,6 +78,11 @@ impl StepModel {
         &self.device
     }
 
+    /// Returns the dtype of the parameters.
+    pub fn dtype(&self) -> DType {
+        self.parameters.values().next().map_or(DType::F32, |parameter| parameter.dtype())
+    }
+
     /// Counts the parameters' numbers.
     pub fn parameter_count(&self) -> usize {
         self.parameters.values().map(|parameter| parameter.elem_count()).sum()
@@ -129,6 +134,17 @@ impl StepModel {
     }
 
     fn hidden_of(&self, batch: &PackedBatch, weights: &Weights) -> Result<Tensor> {
+        let rotary = self.prepare(batch)?;
+        let mut stream = select_rows(&weights.embedding, batch.input_ids())?;
+        for (index, layer) in weights.layers.iter().enumerate() {
+            let attended = self.attend(layer, &stream, batch, &rotary, self.kept_after(index, batch))?;
+            stream = self.feed_forward(layer, &attended)?;
+        }
+        Ok(rms_norm(&stream, &weights.final_norm, self.config.rms_norm_eps)?)
+    }
+
+    /// Checks a batch and computes its rotary angles.
+    pub(crate) fn prepare(&self, batch: &PackedBatch) -> Result<RotaryTable> {
         if let Some(id) = batch.input_ids().iter().find(|id| **id as usize >= self.config.vocab_size) {
             let reason = format!(
                 "token id {id} is not in the model's vocabulary of {}: tokenizer and model do not belong together",
@@ -140,19 +156,16 @@ impl StepModel {
             return Err(ModelError::Input("a batch has no step position to give logits for".to_owned()));
         }
         let (head_dim, theta) = (self.config.head_dim, self.config.rope_theta);
-        let rotary = RotaryTable::new(batch.positions(), head_dim, theta, DType::F32, &self.device)?;
-        let mut stream = select_rows(&weights.embedding, batch.input_ids())?;
-        for (index, layer) in weights.layers.iter().enumerate() {
-            // Only separators are read at the end: the last layer's MLP need not see the other tokens.
-            let is_last = index + 1 == weights.layers.len();
-            let kept = is_last.then(|| batch.separators());
-            stream = self.layer(layer, &stream, batch, &rotary, kept)?;
-        }
-        Ok(rms_norm(&stream, &weights.final_norm, self.config.rms_norm_eps)?)
+        Ok(RotaryTable::new(batch.positions(), head_dim, theta, self.dtype(), &self.device)?)
     }
 
-    /// Runs one decoder layer on the residual stream `[tokens, hidden]`; of the result only the rows `kept`, if given.
-    fn layer(
+    /// Only separators are read at the end: what follows the last layer's attention need not see the other tokens.
+    pub(crate) fn kept_after<'a>(&self, layer: usize, batch: &'a PackedBatch) -> Option<&'a [u32]> {
+        (layer + 1 == self.config.num_hidden_layers).then(|| batch.separators())
+    }
+
+    /// Adds a layer's attention to the residual stream `[tokens, hidden]`; of the result only the rows `kept`, if given.
+    pub(crate) fn attend(
         &self,
         weights: &LayerWeights,
         stream: &Tensor,
@@ -160,13 +173,12 @@ impl StepModel {
         rotary: &RotaryTable,
         kept: Option<&[u32]>,
     ) -> Result<Tensor> {
-        let epsilon = self.config.rms_norm_eps;
         let heads = Heads {
             query: self.config.num_attention_heads,
             key_value: self.config.num_key_value_heads,
             dim: self.config.head_dim,
         };
-        let normed = rms_norm(stream, &weights.input_norm, epsilon)?;
+        let normed = rms_norm(stream, &weights.input_norm, self.config.rms_norm_eps)?;
         let query = rotate(&linear(&normed, &weights.query, Some(&weights.query_bias))?, rotary)?;
         let key = rotate(&linear(&normed, &weights.key, Some(&weights.key_bias))?, rotary)?;
         let value = linear(&normed, &weights.value, Some(&weights.value_bias))?;
@@ -175,8 +187,12 @@ impl StepModel {
             Some(rows) => (&select_rows(stream, rows)?, select_rows(&attended, rows)?),
             None => (stream, attended),
         };
-        let stream = (stream + linear(&attended, &weights.output, None)?)?;
-        let normed = rms_norm(&stream, &weights.mlp_norm, epsilon)?;
+        Ok((stream + linear(&attended, &weights.output, None)?)?)
+    }
+
+    /// Adds a layer's MLP to the residual stream, row by row.
+    pub(crate) fn feed_forward(&self, weights: &LayerWeights, stream: &Tensor) -> Result<Tensor> {
+        let normed = rms_norm(stream, &weights.mlp_norm, self.config.rms_norm_eps)?;
         let gate = linear(&normed, &weights.gate, None)?;
         let up = linear(&normed, &weights.up, None)?;
         let output = linear(&swiglu(&gate, &up)?, &weights.down, None)?;

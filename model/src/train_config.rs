@@ -76,10 +76,13 @@ pub struct TrainStage {
 pub struct TrainConfig {
     /// Decides the order of examples.
     pub seed: u64,
-    /// Sequences per optimiser step.
+    /// Sequences per optimiser step, of all ranks together.
     pub batch_size: usize,
-    /// Tokens in flight at a time: a batch is accumulated in parts of whole sequences up to this size, at least one.
+    /// Tokens in flight at a time on a rank: a batch is accumulated in passes of whole sequences up to this size, at least one.
     pub micro_batch_tokens: usize,
+    /// Keeps only each layer's input and computes the rest again in the backward: less memory, about half as much more time.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
     /// Gradients are scaled down to this norm over all parameters.
     pub max_grad_norm: f64,
     /// AdamW's decoupled weight decay, on every parameter.
@@ -106,6 +109,7 @@ impl TrainConfig {
             seed: 0,
             batch_size: 8,
             micro_batch_tokens: 16_384,
+            gradient_checkpointing: true,
             max_grad_norm: 1.0,
             weight_decay: 0.1,
             beta1: 0.9,
@@ -146,7 +150,13 @@ impl TrainConfig {
         all.learning_rate = 1e-3;
         all.schedule = Schedule::Cosine;
         all.warmup_steps = 10;
-        Self { batch_size: 4, micro_batch_tokens: 4096, stages: vec![head, all], ..paper }
+        Self {
+            batch_size: 4,
+            micro_batch_tokens: 4096,
+            gradient_checkpointing: false,
+            stages: vec![head, all],
+            ..paper
+        }
     }
 
     /// Checks the numbers.

@@ -6,7 +6,7 @@ use crate::config::Qwen2Config;
 use crate::schedule::Schedule;
 use crate::{Example, MixedExamples};
 
-fn tiny() -> StepModel {
+pub(super) fn tiny() -> StepModel {
     let config = Qwen2Config {
         hidden_size: 32,
         intermediate_size: 64,
@@ -19,7 +19,7 @@ fn tiny() -> StepModel {
 }
 
 /// Samples of three steps; the label of a step is 0 where it or an earlier step holds the token 13.
-fn samples(count: u32) -> Vec<Example> {
+pub(super) fn samples(count: u32) -> Vec<Example> {
     (0..count)
         .map(|n| {
             let mut example = Example { key: format!("sample-{n}"), input_ids: vec![1, 2], ..Example::default() };
@@ -41,7 +41,7 @@ fn samples(count: u32) -> Vec<Example> {
         .collect()
 }
 
-fn config(epochs: u64) -> TrainConfig {
+pub(super) fn config(epochs: u64) -> TrainConfig {
     let mut config = TrainConfig::small();
     config.batch_size = 4;
     config.stages[0].epochs = 1;
@@ -50,11 +50,25 @@ fn config(epochs: u64) -> TrainConfig {
     config
 }
 
+pub(super) fn mixed(examples: Vec<Example>) -> MixedExamples {
+    MixedExamples::once(examples).unwrap()
+}
+
+/// A run of one rank from the beginning.
+fn train(
+    model: &StepModel,
+    source: &MixedExamples,
+    config: &TrainConfig,
+    observer: &mut dyn TrainObserver,
+) -> Result<TrainSummary> {
+    Training::alone(model, source, config).run(None, observer)
+}
+
 fn quiet(_: &StepMetrics) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-fn bits(model: &StepModel) -> Vec<u32> {
+pub(super) fn bits(model: &StepModel) -> Vec<u32> {
     let numbers = |tensor: &candle_core::Var| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     model.parameters().values().flat_map(numbers).map(f32::to_bits).collect()
 }
@@ -62,7 +76,7 @@ fn bits(model: &StepModel) -> Vec<u32> {
 #[test]
 fn eight_samples_are_learnt_by_heart() {
     let model = tiny();
-    let summary = train(&model, &samples(8), &config(60), &mut quiet).unwrap();
+    let summary = train(&model, &mixed(samples(8)), &config(60), &mut quiet).unwrap();
     assert!((summary.first_loss.unwrap() - 2f64.ln()).abs() < 0.1, "{summary:?}");
     assert!(summary.last_epoch_loss.unwrap() < 0.02, "{summary:?}");
     assert_eq!(summary.steps, 2 + 120);
@@ -73,18 +87,18 @@ fn eight_samples_are_learnt_by_heart() {
 fn the_same_run_twice_gives_the_same_bits_whatever_the_order_of_examples() {
     let mut examples = samples(11);
     let first = tiny();
-    train(&first, &examples, &config(2), &mut quiet).unwrap();
+    train(&first, &mixed(examples.clone()), &config(2), &mut quiet).unwrap();
     let again = tiny();
-    train(&again, &examples, &config(2), &mut quiet).unwrap();
+    train(&again, &mixed(examples.clone()), &config(2), &mut quiet).unwrap();
     assert_eq!(bits(&first), bits(&again));
     examples.reverse();
     let reversed = tiny();
-    train(&reversed, &examples, &config(2), &mut quiet).unwrap();
+    train(&reversed, &mixed(examples.clone()), &config(2), &mut quiet).unwrap();
     assert_eq!(bits(&first), bits(&reversed));
     let mut other_seed = config(2);
     other_seed.seed = 1;
     let other = tiny();
-    train(&other, &examples, &other_seed, &mut quiet).unwrap();
+    train(&other, &mixed(examples.clone()), &other_seed, &mut quiet).unwrap();
     assert_ne!(bits(&first), bits(&other));
 }
 
@@ -99,8 +113,7 @@ fn repeated(repeats: &[u32]) -> MixedExamples {
 #[test]
 fn an_epoch_sees_a_repeated_example_that_often_whatever_the_batch_size() {
     let mixed = repeated(&[40, 1, 3, 1]);
-    let tokens: u64 =
-        (0..4).map(|at| mixed.example(at).unwrap().input_ids.len() as u64 * u64::from(mixed.repeats(at))).sum();
+    let tokens: u64 = mixed.listed().iter().map(|one| u64::from(one.tokens) * u64::from(one.repeats)).sum();
     for batch_size in [1, 4, 7] {
         let mut config = config(1);
         config.batch_size = batch_size;
@@ -142,10 +155,10 @@ fn an_unsupervised_step_has_no_influence_whatever_its_label() {
     let mut examples = samples(6);
     examples.iter_mut().for_each(|example| example.step_supervised[1] = false);
     let first = tiny();
-    train(&first, &examples, &config(1), &mut quiet).unwrap();
+    train(&first, &mixed(examples.clone()), &config(1), &mut quiet).unwrap();
     examples.iter_mut().for_each(|example| example.step_labels[1] ^= 1);
     let second = tiny();
-    let summary = train(&second, &examples, &config(1), &mut quiet).unwrap();
+    let summary = train(&second, &mixed(examples.clone()), &config(1), &mut quiet).unwrap();
     assert_eq!(bits(&first), bits(&second));
     assert_eq!(summary.label_counts.iter().sum::<u64>(), 12);
 }
@@ -162,7 +175,7 @@ fn accumulating_in_parts_equals_one_pass() {
             found.push((metrics.loss, metrics.grad_norm, metrics.tokens, metrics.supervised_steps));
             ControlFlow::Continue(())
         };
-        train(&tiny(), &examples, &config, &mut observer).unwrap();
+        train(&tiny(), &mixed(examples.clone()), &config, &mut observer).unwrap();
         found
     };
     for (left, right) in gradient_norms(1).iter().zip(gradient_norms(10_000)) {
@@ -176,7 +189,7 @@ fn a_head_stage_changes_the_head_alone() {
     let mut config = config(0);
     config.stages[0].epochs = 3;
     let (before, model) = (tiny(), tiny());
-    let summary = train(&model, &samples(6), &config, &mut quiet).unwrap();
+    let summary = train(&model, &mixed(samples(6)), &config, &mut quiet).unwrap();
     for (name, parameter) in model.parameters() {
         let same = parameter.flatten_all().unwrap().to_vec1::<f32>().unwrap()
             == before.parameters()[name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -198,13 +211,13 @@ fn the_schedule_and_step_limit_hold_and_the_observer_can_stop() {
         rates.push(metrics.learning_rate);
         ControlFlow::Continue(())
     };
-    let summary = train(&tiny(), &samples(8), &config, &mut observer).unwrap();
+    let summary = train(&tiny(), &mixed(samples(8)), &config, &mut observer).unwrap();
     assert_eq!((summary.steps, summary.stopped_early), (5, false));
     let expected = [0.5e-3, 1e-3, 1e-3, 1e-3 * 2.0 / 3.0, 1e-3 / 3.0];
     assert!(rates.iter().zip(expected).all(|(left, right)| (left - right).abs() < 1e-12), "{rates:?}");
     let mut stop =
         |metrics: &StepMetrics| if metrics.step == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let summary = train(&tiny(), &samples(8), &config, &mut stop).unwrap();
+    let summary = train(&tiny(), &mixed(samples(8)), &config, &mut stop).unwrap();
     assert_eq!((summary.steps, summary.stopped_early), (2, true));
 }
 
@@ -221,7 +234,7 @@ fn numbers_that_are_not_finite_skip_steps_and_end_the_run_past_the_limit() {
         skipped += u64::from(metrics.skipped);
         ControlFlow::Continue(())
     };
-    let error = train(&model, &samples(8), &config, &mut observer).unwrap_err();
+    let error = train(&model, &mixed(samples(8)), &config, &mut observer).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::Numeric);
     assert_eq!(skipped, 3);
     assert_eq!(bits(&model), before);
@@ -233,13 +246,18 @@ fn nothing_supervised_is_an_error_and_one_class_alone_a_warning() {
     for example in &mut examples {
         example.step_labels.fill(1);
     }
-    let summary = train(&tiny(), &examples, &config(1), &mut quiet).unwrap();
+    let summary = train(&tiny(), &mixed(examples.clone()), &config(1), &mut quiet).unwrap();
     assert!(summary.warnings[0].contains("vulnerable"), "{:?}", summary.warnings);
     for example in &mut examples {
         example.step_supervised.fill(false);
     }
-    assert!(train(&tiny(), &examples, &config(1), &mut quiet).unwrap_err().to_string().contains("nothing to learn"));
+    assert!(
+        train(&tiny(), &mixed(examples.clone()), &config(1), &mut quiet)
+            .unwrap_err()
+            .to_string()
+            .contains("nothing to learn")
+    );
     let mut twice = samples(2);
     twice[1].key = twice[0].key.clone();
-    assert!(train(&tiny(), &twice, &config(1), &mut quiet).unwrap_err().to_string().contains("sample-0"));
+    assert!(train(&tiny(), &mixed(twice), &config(1), &mut quiet).unwrap_err().to_string().contains("sample-0"));
 }

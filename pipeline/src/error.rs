@@ -111,6 +111,7 @@ impl From<secprm_model::ModelError> for Error {
     fn from(error: secprm_model::ModelError) -> Self {
         let kind = match error.kind() {
             ModelErrorKind::Config => Kind::Usage,
+            ModelErrorKind::Collective => Kind::Transient,
             _ => Kind::Stage,
         };
         Error::new(kind, with_causes(&error))

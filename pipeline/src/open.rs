@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
+use secprm_model::{Collective, OneRank};
 use secprm_storage::Warehouse;
 
 use crate::catalog::Sessions;
@@ -48,12 +49,17 @@ pub fn open_project(project: Project) -> Result<Opened> {
 impl Opened {
     /// Prepares stages to be planned or run on the newest versions of all tables.
     pub async fn world(self, progress: Progress) -> Result<(Arc<World>, Arc<Dag>)> {
+        self.world_of(progress, Arc::new(OneRank)).await
+    }
+
+    /// As [`Self::world`], as one of the ranks that train together.
+    pub async fn world_of(self, progress: Progress, collective: Arc<dyn Collective>) -> Result<(Arc<World>, Arc<Dag>)> {
         let sources = locations(&self.project).await?;
         let dag = build_dag(&self.project, self.sessions.library(), sources)?;
         self.sessions.verify().await?;
         let heads = open_heads(&self.warehouse).await?;
         let run_id = uuid::Uuid::now_v7().to_string();
-        let world = World::new(self.project, self.warehouse, self.sessions, progress, run_id, heads);
+        let world = World::new(self.project, self.warehouse, self.sessions, progress, run_id, collective, heads);
         load_tokenizer(&world).await?;
         Ok((world, Arc::new(dag)))
     }

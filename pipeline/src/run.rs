@@ -66,11 +66,18 @@ pub async fn run(world: Arc<World>, dag: Arc<Dag>, options: &RunOptions) -> Resu
     let config = serde_json::to_string(&world.project.config).ok();
     history.run(&RunRecord { status: "running", config, ..RunRecord::default() }).await?;
     let mut outcome = RunOutcome::default();
-    let result = tokio::select! {
-        result = execute_and_publish(&world, &dag, &chosen, options, &history, &mut outcome) => result,
-        () = interrupted() => {
-            world.cancelled.store(true, Ordering::Relaxed);
-            Err(Error::new(Kind::Interrupted, "interrupted").hint("`secprm run` takes up where this run stopped"))
+    let result = {
+        let mut executing = std::pin::pin!(execute_and_publish(&world, &dag, &chosen, options, &history, &mut outcome));
+        tokio::select! {
+            result = &mut executing => result,
+            () = interrupted() => {
+                world.cancelled.store(true, Ordering::Relaxed);
+                if world.winds_down.load(Ordering::Relaxed) {
+                    world.progress.say("interrupted: saving the training run; interrupt again to end at once");
+                    tokio::select! { _ = &mut executing => {} () = interrupted() => {} }
+                }
+                Err(Error::new(Kind::Interrupted, "interrupted").hint("`secprm run` takes up where this run stopped"))
+            }
         }
     };
     if !outcome.is_recorded {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use secprm_model::Collective;
 use secprm_storage::{CommitNote, Fingerprint, Table, Warehouse};
 
 use crate::catalog::Sessions;
@@ -72,8 +73,12 @@ pub struct World {
     pub progress: Progress,
     /// This run.
     pub run_id: String,
+    /// The ranks that train together.
+    pub collective: Arc<dyn Collective>,
     /// Set when the user interrupts; long work looks at it.
     pub cancelled: Arc<AtomicBool>,
+    /// Whether a stage that is interrupted has something to save, and ends soon by itself.
+    pub winds_down: AtomicBool,
     heads: RwLock<BTreeMap<String, Table>>,
 }
 
@@ -85,6 +90,7 @@ impl World {
         sessions: Sessions,
         progress: Progress,
         run_id: String,
+        collective: Arc<dyn Collective>,
         heads: BTreeMap<String, Table>,
     ) -> Arc<World> {
         Arc::new(World {
@@ -93,7 +99,9 @@ impl World {
             sessions,
             progress,
             run_id,
+            collective,
             cancelled: Arc::default(),
+            winds_down: AtomicBool::new(false),
             heads: RwLock::new(heads),
         })
     }

@@ -25,6 +25,14 @@ pub enum StageError {
         /// What the operating system or the object store said.
         source: std::io::Error,
     },
+    /// A local file that could not be written.
+    #[error("cannot write {file}")]
+    Write {
+        /// The file.
+        file: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// Tables or object stores.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -48,6 +56,14 @@ pub enum StageError {
     /// A classifier of the shortcut audit could not be fitted or asked.
     #[error("shortcut audit: {0}")]
     Fit(String),
+    /// A checkpoint of an unfinished training run that can't be used.
+    #[error("checkpoint {path}: {reason}")]
+    Saved {
+        /// The file or folder below the warehouse.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The user interrupted; nothing was committed.
     #[error("interrupted")]
     Interrupted,

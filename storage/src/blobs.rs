@@ -56,6 +56,17 @@ impl Warehouse {
         })
     }
 
+    /// Removes a file below the warehouse; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`StorageError::Store`] if it cannot be removed.
+    pub async fn remove(&self, path: &str) -> Result<()> {
+        match self.store().delete(&blob_path(path)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(StorageError::store("remove", path, error)),
+        }
+    }
+
     /// Tells whether a file exists below the warehouse.
     ///
     /// # Errors

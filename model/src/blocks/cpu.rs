@@ -20,6 +20,14 @@ pub fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> 
     }
 }
 
+/// Returns the contiguous numbers of a storage to be changed.
+pub fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((start, end))) => Ok(&mut values[start..end]),
+        _ => bail!("native block needs a contiguous tensor in f32"),
+    }
+}
+
 /// Returns the host storage of a tensor's storage.
 pub fn host(storage: &Storage) -> Result<&CpuStorage> {
     match storage {
@@ -82,6 +90,13 @@ pub fn add_into(total: &mut [f32], values: &[f32]) {
     for (sum, value) in total.iter_mut().zip(values) {
         *sum += value;
     }
+}
+
+/// Sums squares in f64, in blocks of fixed size, so that the result does not depend on the threads.
+pub fn sum_of_squares(values: &[f32]) -> f64 {
+    let block = |block: &[f32]| block.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>();
+    let partials: Vec<f64> = values.par_chunks(PARALLEL_ELEMENTS).map(block).collect();
+    partials.iter().sum()
 }
 
 /// Computes a dot product in sixteen independent sums, which the compiler turns into vector instructions.

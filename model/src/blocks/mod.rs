@@ -10,7 +10,7 @@
 
 pub mod attention;
 mod attention_cpu;
-mod cpu;
+pub(crate) mod cpu;
 pub mod embedding;
 pub mod linear;
 mod product;

@@ -10,10 +10,13 @@ mod plan;
 mod run;
 mod sql;
 mod stats;
+mod train;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use secprm_model::OneRank;
 
 use crate::error::Result;
 use crate::open::{Opened, open};
@@ -49,6 +52,8 @@ enum Command {
     Runs(history::RunsArgs),
     /// Run the data checks alone.
     Check(check::CheckArgs),
+    /// Train on the newest shards, alone or as one rank of many.
+    Train(train::TrainArgs),
     /// Show statistics: datasets (the paper's table 11), languages, CWEs, label sources, rejects, length, metrics.
     Stats(stats::StatsArgs),
     /// Show what changed between two releases: rows and labels, by which rule.
@@ -111,6 +116,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Status(args) => history::status(opened()?, &args).await,
         Command::Runs(args) => history::runs(opened()?, &args).await,
         Command::Check(args) => check::check(opened()?, &args).await,
+        Command::Train(args) => train::train(opened()?, &args, Arc::new(OneRank), progress).await,
         Command::Stats(args) => stats::stats(opened()?, &args).await,
         Command::Diff(args) => diff::diff(opened()?, &args).await,
         Command::Explain(args) => explain::explain(opened()?, &args).await,

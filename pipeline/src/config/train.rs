@@ -1,7 +1,10 @@
 //! `[model]` and `[train]`: presets and what overrides them.
 
-use secprm_model::{Preset, Qwen2Config, TrainConfig, TrainStage};
+use std::path::Path;
+
+use secprm_model::{Cadence, Preset, Qwen2Config, TrainConfig, TrainStage};
 use secprm_stages::label::LabelMode;
+use secprm_stages::train::Habits;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -60,12 +63,28 @@ pub struct TrainSection {
     pub seed: Option<u64>,
     /// Sequences per optimiser step.
     pub batch_size: Option<usize>,
+    /// Tokens in flight at a time on a rank.
+    pub micro_batch_tokens: Option<usize>,
+    /// Keeps only each layer's input and computes the rest again in the backward: less memory, more time.
+    pub gradient_checkpointing: Option<bool>,
     /// AdamW's decoupled weight decay.
     pub weight_decay: Option<f64>,
     /// Gradients are scaled down to this norm.
     pub max_grad_norm: Option<f64>,
     /// Weights of the classes [vulnerable, secure]; counted from the labels when not given.
     pub class_weights: Option<[f64; 2]>,
+    /// Saves the run after every so many steps, so that a killed one goes on from there; 0 never.
+    pub checkpoint_every: u64,
+    /// How many checkpoints of an unfinished run are kept, beside the one that did best on held-out examples.
+    pub keep_checkpoints: usize,
+    /// Evaluates on examples of the split val after every so many steps; 0 never.
+    pub evaluate_every: u64,
+    /// How many examples of the split val it is evaluated on.
+    pub evaluate_examples: usize,
+    /// A folder for TensorBoard's event files, relative to the configuration file.
+    pub tensorboard: Option<String>,
+    /// What one rank's hardware can do at most, in 10¹² floating-point operations a second: for the utilisation in `train_metrics`.
+    pub peak_tflops: Option<f64>,
     /// The stages; they replace the preset's.
     pub stage: Vec<TrainStage>,
 }
@@ -78,9 +97,17 @@ impl Default for TrainSection {
             preset: Preset::Small,
             seed: None,
             batch_size: None,
+            micro_batch_tokens: None,
+            gradient_checkpointing: None,
             weight_decay: None,
             max_grad_norm: None,
             class_weights: None,
+            checkpoint_every: 200,
+            keep_checkpoints: 2,
+            evaluate_every: 100,
+            evaluate_examples: 64,
+            tensorboard: None,
+            peak_tflops: None,
             stage: Vec::new(),
         }
     }
@@ -95,6 +122,8 @@ impl TrainSection {
         let mut settings = self.preset.config();
         settings.seed = self.seed.unwrap_or(settings.seed);
         settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
+        settings.micro_batch_tokens = self.micro_batch_tokens.unwrap_or(settings.micro_batch_tokens);
+        settings.gradient_checkpointing = self.gradient_checkpointing.unwrap_or(settings.gradient_checkpointing);
         settings.weight_decay = self.weight_decay.unwrap_or(settings.weight_decay);
         settings.max_grad_norm = self.max_grad_norm.unwrap_or(settings.max_grad_norm);
         settings.class_weights = self.class_weights.or(settings.class_weights);
@@ -102,6 +131,23 @@ impl TrainSection {
             settings.stages.clone_from(&self.stage);
         }
         settings.validate().map_err(|error| Error::from(error).context("[train]"))?;
+        if self.peak_tflops.is_some_and(|peak| !(peak.is_finite() && peak > 0.0)) {
+            return Err(Error::usage("[train] peak_tflops: must be positive"));
+        }
         Ok(settings)
+    }
+
+    /// Returns what a run of so many ranks does beside training; `folder` is the configuration file's.
+    pub fn habits(&self, folder: &Path, ranks: usize) -> Habits {
+        let unless_0 = |every: u64| (every > 0).then_some(every);
+        Habits {
+            cadence: Cadence {
+                checkpoint_every: unless_0(self.checkpoint_every),
+                evaluate_every: unless_0(self.evaluate_every),
+            },
+            keep: self.keep_checkpoints,
+            peak_flops: self.peak_tflops.map(|peak| peak * 1e12 * ranks as f64),
+            events: self.tensorboard.as_ref().map(|path| folder.join(path)),
+        }
     }
 }

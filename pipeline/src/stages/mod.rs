@@ -25,6 +25,7 @@ use crate::sources::analyses;
 use crate::stage::Stage;
 
 pub use tokenizer::{load_tokenizer, load_tokenizer_of};
+pub use train::{TrainStage, tell_nothing};
 
 /// Builds the DAG of a project.
 ///

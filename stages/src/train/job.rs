@@ -1,19 +1,24 @@
-//! One training job: examples in memory, a model that is trained, a checkpoint and two tables.
+//! One training job: examples, a model that is trained, a checkpoint and two tables.
 //!
-//! Reads examples handed in; writes `checkpoints/<model_id>/` (content-addressed, so that writing it twice is harmless), then `train_metrics`,
-//! then `models`. The fingerprint of `models` says that all is complete; a concurrent reader goes by the release.
+//! Reads examples handed in; writes checkpoints of the run that goes on below `training/<job>/` (saved.rs), then `checkpoints/<model_id>/`
+//! (content-addressed, so that writing it twice is harmless), then `train_metrics`, then `models`. The fingerprint of `models` says that all is
+//! complete; a concurrent reader goes by the release. With several ranks all of them train and the first one writes.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use secprm_model::{
-    CheckpointFiles, HeadInit, MixedExamples, Qwen2Config, StepMetrics, StepModel, StepTokenizer, TrainConfig,
-    TrainSummary, train,
+    Cadence, CheckpointFiles, Collective, ExampleSource, HeadInit, Qwen2Config, SavedOptimizer, SelfCheck, StepMetrics,
+    StepModel, StepTokenizer, TrainConfig, TrainState, TrainSummary, Training, self_check,
 };
 use secprm_storage::{CommitMode, CommitNote, Fingerprint, Table, TableSpec, Warehouse};
+use tokio::runtime::Handle;
 
+use super::events::EventWriter;
+use super::history::StepRow;
+use super::recorder::Recorder;
+use super::saved::{CheckpointWriter, JobFolder, LoadedCheckpoint};
 use super::tables::model_tables;
 use crate::error::{Result, StageError};
 use crate::tables::{Cell, Rows};
@@ -40,19 +45,42 @@ pub enum ModelStart {
 /// Hears of each step, and may end training.
 pub type Observer = Box<dyn FnMut(&StepMetrics) -> ControlFlow<()> + Send>;
 
+/// What a job does beside training; none of it changes a weight.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Habits {
+    /// When it saves and evaluates.
+    pub cadence: Cadence,
+    /// How many checkpoints of an unfinished run are kept, beside the best.
+    pub keep: usize,
+    /// Floating-point operations a second that all ranks together can do at most, where that is known.
+    pub peak_flops: Option<f64>,
+    /// Folder for TensorBoard's event files.
+    pub events: Option<PathBuf>,
+}
+
 /// Everything a training job needs.
 pub struct TrainingJob {
     /// The examples that are trained on, with their repeats.
-    pub examples: MixedExamples,
+    pub examples: Box<dyn ExampleSource + Send>,
+    /// Examples that the model is evaluated on while it is trained.
+    pub held_out: Option<Box<dyn ExampleSource + Send>>,
     /// The tokenizer that encoded them.
     pub tokenizer: Arc<StepTokenizer>,
     /// Where the weights come from.
     pub start: ModelStart,
     /// The settings.
     pub settings: TrainConfig,
+    /// What it does beside training.
+    pub habits: Habits,
     /// The label mode of the examples.
     pub label_mode: String,
-    /// Called after each step; breaking ends training without a checkpoint.
+    /// Where checkpoints of the run are.
+    pub folder: JobFolder,
+    /// Whether it goes on from a checkpoint that an earlier attempt left.
+    pub resume: bool,
+    /// The ranks that train together.
+    pub collective: Arc<dyn Collective>,
+    /// Called after each step; breaking ends training without a model.
     pub observer: Observer,
 }
 
@@ -64,22 +92,25 @@ pub struct Trained {
     pub model_id: String,
     /// The run in numbers.
     pub summary: TrainSummary,
+    /// The step that the run went on from; 0 if it began anew.
+    pub resumed_at: u64,
 }
 
 struct Outcome {
-    files: CheckpointFiles,
+    files: Option<CheckpointFiles>,
     parent_id: Option<String>,
     parameters: usize,
     config: Qwen2Config,
-    steps: Vec<(StepMetrics, f64)>,
+    history: Vec<StepRow>,
     summary: TrainSummary,
+    resumed_at: u64,
 }
 
 /// Trains and writes the checkpoint and its rows; `heads` are the newest versions of `train_metrics` and `models`, `now_micros` the time
 /// to record.
 ///
 /// # Errors
-/// As [`secprm_model::train()`]; nothing is committed then.
+/// As [`Training::run`]; nothing is committed then.
 pub async fn run_training(
     warehouse: &Warehouse,
     job: TrainingJob,
@@ -91,19 +122,18 @@ pub async fn run_training(
     let tokenizer_id = job.tokenizer.id().to_owned();
     let label_mode = job.label_mode.clone();
     let settings = job.settings.clone();
-    let outcome = tokio::task::spawn_blocking(move || train_model(job)).await??;
-    if outcome.summary.stopped_early {
-        return Err(StageError::Interrupted);
-    }
-    let model_id = outcome.files.model_id();
+    let folder = job.folder.clone();
+    let outcome = train(job).await?;
+    let files = outcome.files.unwrap_or_default();
+    let model_id = files.model_id();
     let url = format!("checkpoints/{model_id}");
-    for (name, content) in outcome.files.files {
+    for (name, content) in files.files {
         warehouse.put_atomic(&format!("{url}/{name}"), content.into()).await?;
     }
     let [_, models, train_metrics] = model_tables();
     let mut history = Rows::new(train_metrics.schema.clone());
-    for (metrics, seconds) in &outcome.steps {
-        push_step(&mut history, &model_id, metrics, *seconds);
+    for row in &outcome.history {
+        row.push(&mut history, &model_id);
     }
     let mut rows = Rows::new(models.schema.clone());
     let summary = outcome.summary;
@@ -129,7 +159,39 @@ pub async fn run_training(
         replace_all(warehouse, &train_metrics, heads.0, history, fingerprint, note).await?,
         replace_all(warehouse, &models, heads.1, rows, fingerprint, note).await?,
     ];
-    Ok(Trained { tables, model_id, summary })
+    // Only now: a run that is killed before goes on from its checkpoint.
+    folder.remove_all().await?;
+    Ok(Trained { tables, model_id, summary, resumed_at: outcome.resumed_at })
+}
+
+/// Trains as one of several ranks, but not the first, which writes for all.
+///
+/// # Errors
+/// As [`Training::run`].
+pub async fn join_training(job: TrainingJob) -> Result<TrainSummary> {
+    Ok(train(job).await?.summary)
+}
+
+/// Looks at what must hold before a long run, in a few steps whose outcome is thrown away.
+///
+/// # Errors
+/// As [`Training::run`].
+pub async fn check_training(job: TrainingJob) -> Result<Vec<SelfCheck>> {
+    let check = move || {
+        let (model, _) = starting_model(&job.start)?;
+        let collective = job.collective.as_ref();
+        Ok(self_check(&Training { collective, ..Training::alone(&model, job.examples.as_ref(), &job.settings) })?)
+    };
+    tokio::task::spawn_blocking(check).await?
+}
+
+async fn train(job: TrainingJob) -> Result<Outcome> {
+    let runtime = Handle::current();
+    let outcome = tokio::task::spawn_blocking(move || train_model(job, runtime)).await??;
+    if outcome.summary.stopped_early {
+        return Err(StageError::Interrupted);
+    }
+    Ok(outcome)
 }
 
 async fn replace_all(
@@ -148,41 +210,85 @@ async fn replace_all(
     Ok(warehouse.commit(spec, base, parts, &CommitMode::ReplaceAll { fingerprint }, note).await?)
 }
 
-fn train_model(job: TrainingJob) -> Result<Outcome> {
-    let TrainingJob { examples, tokenizer, start, settings, mut observer, .. } = job;
-    let (model, parent_id) = match start {
-        ModelStart::Random { config, seed } => (StepModel::random(*config, seed)?, None),
-        ModelStart::Pretrained { folder, seed } => {
-            let files = CheckpointFiles::read_dir(&folder)?;
-            let checkpoint = files.load(HeadInit::RandomIfMissing(seed))?;
-            (checkpoint.model, Some(checkpoint.model_id))
+fn train_model(job: TrainingJob, runtime: Handle) -> Result<Outcome> {
+    let (start, parent_id) = starting_model(&job.start)?;
+    let (model, from, history) = match earlier(&job, &runtime)? {
+        Some(LoadedCheckpoint { state, history, model, optimizer }) => {
+            (model.load(HeadInit::Required)?.model, Some((state, optimizer)), history)
         }
+        None => (start, None, Vec::new()),
     };
-    let mut steps = Vec::new();
-    let mut last = Instant::now();
-    let summary = train(&model, &examples, &settings, &mut |metrics| {
-        let seconds = last.elapsed().as_secs_f64();
-        last = Instant::now();
-        steps.push((metrics.clone(), seconds));
-        observer(metrics)
-    })?;
-    let files = CheckpointFiles::from_model(&model, &tokenizer)?;
-    let config = model.config().clone();
-    Ok(Outcome { files, parent_id, parameters: model.parameter_count(), config, steps, summary })
+    let resumed_at = from.as_ref().map_or(0, |(state, _): &(TrainState, SavedOptimizer)| state.steps);
+    let is_first = job.collective.is_first();
+    let events = match job.habits.events.as_ref().filter(|_| is_first) {
+        Some(folder) => Some(EventWriter::create(folder, super::recorder::now(), &job.folder.attempt)?),
+        None => None,
+    };
+    let mut recorder = Recorder {
+        tokenizer: job.tokenizer.clone(),
+        history,
+        peak_flops: job.habits.peak_flops,
+        held_out_loss: None,
+        events,
+        writer: CheckpointWriter::new(job.folder.clone(), job.habits.keep, runtime),
+        is_first,
+        observer: job.observer,
+        failure: None,
+    };
+    let training = Training {
+        held_out: job.held_out.as_deref().map(|source| source as &dyn ExampleSource),
+        cadence: job.habits.cadence,
+        collective: job.collective.as_ref(),
+        ..Training::alone(&model, job.examples.as_ref(), &job.settings)
+    };
+    let result = training.run(from, &mut recorder);
+    // A checkpoint that could not be written says more than the run that it ended.
+    if let Some(failure) = recorder.failure.take() {
+        return Err(failure);
+    }
+    let summary = result?;
+    recorder.writer.finish()?;
+    let files = if is_first { Some(CheckpointFiles::from_model(&model, &job.tokenizer)?) } else { None };
+    Ok(Outcome {
+        files,
+        parent_id,
+        parameters: model.parameter_count(),
+        config: model.config().clone(),
+        history: recorder.history,
+        summary,
+        resumed_at,
+    })
 }
 
-fn push_step(rows: &mut Rows, model_id: &str, metrics: &StepMetrics, seconds: f64) {
-    rows.push(&[
-        Cell::Text(Some(model_id)),
-        Cell::Int(Some(metrics.step as i64)),
-        Cell::Text(Some(&metrics.stage)),
-        Cell::Int(Some(metrics.epoch as i64)),
-        Cell::Float(Some(metrics.loss)),
-        Cell::Float(Some(metrics.learning_rate)),
-        Cell::Float(Some(metrics.grad_norm)),
-        Cell::Int(Some(metrics.tokens as i64)),
-        Cell::Int(Some(metrics.supervised_steps as i64)),
-        Cell::Float(Some(seconds)),
-        Cell::Bool(Some(metrics.skipped)),
-    ]);
+/// The model that training starts from, and its identity if it is a checkpoint.
+fn starting_model(start: &ModelStart) -> Result<(StepModel, Option<String>)> {
+    Ok(match start {
+        ModelStart::Random { config, seed } => (StepModel::random((**config).clone(), *seed)?, None),
+        ModelStart::Pretrained { folder, seed } => {
+            let files = CheckpointFiles::read_dir(folder)?;
+            let checkpoint = files.load(HeadInit::RandomIfMissing(*seed))?;
+            (checkpoint.model, Some(checkpoint.model_id))
+        }
+    })
+}
+
+/// Reads the newest checkpoint that is whole; all ranks go on from the one that the first rank could read.
+fn earlier(job: &TrainingJob, runtime: &Handle) -> Result<Option<LoadedCheckpoint>> {
+    let mut chosen = None;
+    if job.collective.is_first() && job.resume {
+        for folder in runtime.block_on(job.folder.checkpoints())? {
+            // A damaged one is passed over: the one before it is whole.
+            if let Ok(loaded) = runtime.block_on(job.folder.load(&folder)) {
+                chosen = Some((folder, loaded));
+                break;
+            }
+        }
+    }
+    let name = chosen.as_ref().map_or("", |(folder, _)| folder.as_str()).as_bytes().to_vec();
+    let name = String::from_utf8_lossy(&job.collective.broadcast(name)?).into_owned();
+    match chosen {
+        Some((_, loaded)) => Ok(Some(loaded)),
+        None if name.is_empty() => Ok(None),
+        None => Ok(Some(runtime.block_on(job.folder.load(&name))?)),
+    }
 }

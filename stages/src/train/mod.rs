@@ -1,11 +1,16 @@
 //! Training: shards in, a checkpoint and its history out.
 
+mod events;
 mod examples;
+mod history;
 mod job;
+mod recorder;
+mod saved;
 mod tables;
 mod tokenizer;
 
 pub use examples::{load_examples, load_mixture};
-pub use job::{ModelStart, Trained, TrainingJob, run_training};
+pub use job::{Habits, ModelStart, Observer, Trained, TrainingJob, check_training, join_training, run_training};
+pub use saved::JobFolder;
 pub use tables::{MODELS, TOKENIZERS, TRAIN_METRICS, model_tables};
 pub use tokenizer::{tokenizer_of, train_tokenizer, write_tokenizer};

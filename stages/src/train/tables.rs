@@ -50,8 +50,25 @@ pub fn model_tables() -> [TableSpec; 3] {
         ("learning_rate", float.clone(), false, "Rate of this update"),
         ("grad_norm", float.clone(), false, "Norm of all gradients before clipping"),
         ("tokens", int.clone(), false, "Tokens of the batch"),
-        ("supervised_steps", int, false, "Supervised steps of the batch"),
-        ("seconds", float, false, "Wall time of the step"),
+        ("supervised_steps", int.clone(), false, "Supervised steps of the batch"),
+        ("seconds", float.clone(), false, "Wall time of the step"),
+        ("tokens_per_second", float.clone(), false, "Tokens of the batch by its wall time"),
+        ("supervised_steps_per_second", float.clone(), false, "Supervised steps of the batch by its wall time"),
+        ("data_wait", float.clone(), false, "Share of the wall time spent waiting for examples, in [0, 1]"),
+        ("memory_bytes", int, true, "Resident memory of the first rank's process after the step"),
+        (
+            "mfu",
+            float.clone(),
+            true,
+            "Model FLOPs utilisation: what the batch needs by what the hardware can do, where [train] peak_tflops says so",
+        ),
+        ("held_out_loss", float.clone(), true, "Loss on held-out examples after the step, where it was evaluated"),
+        (
+            "held_out_f1",
+            float,
+            true,
+            "Step F1 on held-out examples, positive is vulnerable; null where no step is or is called so",
+        ),
         ("skipped", DataType::Boolean, false, "Whether numbers were not finite, so that no update was made"),
     ];
     [

@@ -1,0 +1,67 @@
+//! `secprm train`: the training job alone, also as one rank of many.
+
+use std::sync::Arc;
+
+use clap::Args;
+use secprm_model::Collective;
+
+use crate::error::{Error, Kind, Result};
+use crate::open::Opened;
+use crate::progress::Progress;
+use crate::run::{RunOptions, run as run_stages};
+use crate::stage::World;
+use crate::stages::{TrainStage, tell_nothing};
+use crate::summary::summarise;
+
+/// Options of `train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Look at gradients, encoded positions, the first loss and a resume on the real data, in a few steps; train and write nothing.
+    #[arg(long, env = "SECPRM_SELF_CHECK", value_parser = clap::builder::FalseyValueParser::new())]
+    self_check: bool,
+    /// Begin anew, even if nothing changed or a run that did not end left a checkpoint.
+    #[arg(long, env = "SECPRM_FULL_REFRESH", value_parser = clap::builder::FalseyValueParser::new())]
+    full_refresh: bool,
+}
+
+/// Trains on the newest shards; the first rank writes the model and its history.
+pub async fn train(
+    opened: Opened,
+    args: &TrainArgs,
+    collective: Arc<dyn Collective>,
+    progress: Progress,
+) -> Result<()> {
+    let project = opened.project.clone();
+    let is_first = collective.is_first();
+    let (world, dag) = opened.world_of(progress.clone(), collective).await?;
+    if args.self_check {
+        return self_check(&world).await;
+    }
+    if !is_first {
+        return TrainStage::new(&world.project)?.join(&world).await;
+    }
+    let options =
+        RunOptions { select: vec!["train".to_owned()], full_refresh: args.full_refresh, ..RunOptions::default() };
+    let outcome = run_stages(world.clone(), dag, &options).await?;
+    if outcome.stages.is_empty() {
+        tell_nothing(&world).await?;
+        progress
+            .say("train: the newest model was trained on these shards with these settings; --full-refresh trains anew");
+    }
+    summarise(&world, &project, &outcome).await
+}
+
+async fn self_check(world: &World) -> Result<()> {
+    let checks = TrainStage::new(&world.project)?.self_check(world).await?;
+    if !world.collective.is_first() {
+        return Ok(());
+    }
+    for check in &checks {
+        println!("{} {}: {}", if check.passed { "ok  " } else { "FAIL" }, check.name, check.detail);
+    }
+    match checks.iter().filter(|check| !check.passed).count() {
+        0 => Ok(()),
+        failed => Err(Error::new(Kind::Stage, format!("{failed} of {} self-checks failed", checks.len()))
+            .hint("a run with these data, settings and start would not be worth its time")),
+    }
+}
