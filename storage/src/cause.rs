@@ -79,7 +79,7 @@ impl From<object_store::Error> for Cause {
     }
 }
 
-fn store_kind(error: &object_store::Error) -> ErrorKind {
+pub(crate) fn store_kind(error: &object_store::Error) -> ErrorKind {
     use object_store::Error as Store;
     match error {
         Store::NotFound { .. } => ErrorKind::NotFound,

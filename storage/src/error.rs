@@ -116,6 +116,35 @@ pub enum StorageError {
         problem: String,
     },
 
+    /// A live file of a table's version that is gone, or is not the file that the log names.
+    #[error("file `{file}` of table `{table}` (version {version}) {problem}")]
+    LiveFile {
+        /// The table's name.
+        table: String,
+        /// The table's version.
+        version: u64,
+        /// The file, redacted.
+        file: String,
+        /// What is wrong with it and what to do.
+        problem: String,
+        /// [`ErrorKind::NotFound`] for a file that is gone, [`ErrorKind::Corrupt`] for another file in its place.
+        kind: ErrorKind,
+    },
+
+    /// A row that could not be read, after every attempt.
+    #[error("cannot read row {row} of file `{file}` ({attempts} {})", if *attempts == 1 { "attempt" } else { "attempts" })]
+    Row {
+        /// The file, redacted.
+        file: String,
+        /// The row within the file, counted from 0: the first of those that were read together.
+        row: u64,
+        /// How often it was tried.
+        attempts: u32,
+        /// Why the last attempt failed.
+        #[source]
+        source: Cause,
+    },
+
     /// A query engine that could not be set up.
     #[error("cannot set up the query engine")]
     Session {
@@ -134,7 +163,11 @@ impl StorageError {
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Locked { .. } => ErrorKind::Transient,
             Self::Misuse { .. } => ErrorKind::Internal,
-            Self::Store { source, .. } | Self::Delta { source, .. } | Self::Session { source, .. } => source.kind(),
+            Self::LiveFile { kind, .. } => *kind,
+            Self::Store { source, .. }
+            | Self::Delta { source, .. }
+            | Self::Row { source, .. }
+            | Self::Session { source, .. } => source.kind(),
         }
     }
 

@@ -8,6 +8,8 @@
 //! - [`PartWriter`] casts record batches to a table's schema and writes Parquet [`Part`]s;
 //! - [`Warehouse::commit`] makes parts visible, all at once, together with the fingerprints of
 //!   what they were computed from;
+//! - [`ShardReader`] reads rows of a version in any order, as training wants them, from any store,
+//!   with a [`ShardCache`] where that is far away;
 //! - [`session_context`] reads tables in SQL within a memory limit; [`export_parquet`] writes
 //!   plain files for tools that know no Delta.
 
@@ -26,6 +28,7 @@ mod new_folder;
 mod plan;
 mod provider;
 mod session;
+mod shards;
 mod spec;
 mod split;
 mod table;
@@ -44,6 +47,9 @@ pub use location::{Location, SourceFile};
 pub use lock::WarehouseLock;
 pub use new_folder::NewFolder;
 pub use session::{BATCH_ROWS, BATCH_ROWS_OF_CODE, session_context, session_state_builder};
+pub use shards::{
+    ReadSettings, ReadStats, RetryPolicy, RowAddress, ScannedRows, ShardCache, ShardFile, ShardReader, ShardSet,
+};
 pub use spec::TableSpec;
 pub use table::{LiveFile, Table};
 pub use types::conform;

@@ -125,7 +125,7 @@ pub fn conform(table: &str, schema: &SchemaRef, batch: &RecordBatch) -> Result<R
         .map_err(|error| StorageError::schema(table, error.to_string()))
 }
 
-fn conform_column(field: &Field, column: &ArrayRef) -> Result<ArrayRef, String> {
+pub(crate) fn conform_column(field: &Field, column: &ArrayRef) -> Result<ArrayRef, String> {
     let target = field.data_type();
     if column.data_type() == target {
         return Ok(Arc::clone(column));
