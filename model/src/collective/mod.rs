@@ -3,8 +3,24 @@
 //! Every rank calls the same operations in the same order with tensors of the same sizes. Tensors are flat and contiguous, of the dtype and
 //! on the device the implementation is for.
 
+mod host;
+mod judge;
+pub mod launch;
+#[cfg(test)]
+mod launch_tests;
+#[cfg(feature = "mpi")]
+pub mod mpi;
+pub mod rendezvous;
+#[cfg(test)]
+mod rendezvous_tests;
+mod slurm;
 #[cfg(test)]
 pub(crate) mod threads;
+pub mod watch;
+#[cfg(test)]
+mod watch_tests;
+mod watcher;
+mod wire;
 
 use candle_core::Tensor;
 
