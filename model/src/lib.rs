@@ -39,6 +39,7 @@ pub mod train_state;
 pub mod zero;
 
 pub use batch::PackedBatch;
+pub use candle_core::Tensor;
 pub use checkpoint::{Checkpoint, CheckpointFiles, HeadInit};
 pub use collective::{Collective, OneRank};
 pub use config::Qwen2Config;

@@ -246,6 +246,6 @@ mod tests {
             [false, false, false, true],
             "{checks:?}"
         );
-        assert!(checks[0].detail.contains("gate_proj"), "{checks:?}");
+        assert!(checks[0].detail.contains("down_proj"), "{checks:?}");
     }
 }

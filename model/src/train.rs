@@ -323,6 +323,7 @@ impl Run<'_> {
             data_wait,
         };
         self.state.count_step(loss, tokens);
+        collective.progress(self.state.steps, &stage.name);
         Ok(metrics)
     }
 

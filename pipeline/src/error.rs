@@ -27,6 +27,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns the kind that an exit code stands for, such as that of another rank.
+    pub fn of_exit_code(code: u8) -> Kind {
+        let kinds = [Kind::Stage, Kind::Usage, Kind::Checks, Kind::Transient, Kind::Bug, Kind::Interrupted];
+        kinds.into_iter().find(|kind| kind.exit_code() == code).unwrap_or(Kind::Stage)
+    }
+
     /// Returns the process exit code, as docs/operations.md lists them.
     pub fn exit_code(self) -> u8 {
         match self {

@@ -58,6 +58,9 @@ pub trait Collective: Send + Sync {
     /// A rank is gone.
     fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
 
+    /// Says how far this rank is, to whoever watches over the ranks.
+    fn progress(&self, _step: u64, _phase: &str) {}
+
     /// Tells whether this rank is the one that writes what all share.
     fn is_first(&self) -> bool {
         self.rank() == 0

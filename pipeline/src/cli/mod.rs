@@ -13,10 +13,8 @@ mod stats;
 mod train;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use secprm_model::OneRank;
 
 use crate::error::Result;
 use crate::open::{Opened, open};
@@ -116,7 +114,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Status(args) => history::status(opened()?, &args).await,
         Command::Runs(args) => history::runs(opened()?, &args).await,
         Command::Check(args) => check::check(opened()?, &args).await,
-        Command::Train(args) => train::train(opened()?, &args, Arc::new(OneRank), progress).await,
+        Command::Train(args) => train::train(opened()?, &args, progress).await,
         Command::Stats(args) => stats::stats(opened()?, &args).await,
         Command::Diff(args) => diff::diff(opened()?, &args).await,
         Command::Explain(args) => explain::explain(opened()?, &args).await,

@@ -6,8 +6,10 @@ use clap::Args;
 use secprm_model::Collective;
 
 use crate::error::{Error, Kind, Result};
+use crate::freshness::hash_text;
 use crate::open::Opened;
 use crate::progress::Progress;
+use crate::ranks::Ranks;
 use crate::run::{RunOptions, run as run_stages};
 use crate::stage::World;
 use crate::stages::{TrainStage, tell_nothing};
@@ -24,13 +26,17 @@ pub struct TrainArgs {
     full_refresh: bool,
 }
 
-/// Trains on the newest shards; the first rank writes the model and its history.
-pub async fn train(
-    opened: Opened,
-    args: &TrainArgs,
-    collective: Arc<dyn Collective>,
-    progress: Progress,
-) -> Result<()> {
+/// Trains on the newest shards, as one of the ranks that a launcher started, if one did.
+pub async fn train(opened: Opened, args: &TrainArgs, progress: Progress) -> Result<()> {
+    let settings = serde_json::to_string(&opened.project.config).map_err(|error| Error::bug(error.to_string()))?;
+    let ranks =
+        Ranks::connect(&format!("secprm {} with configuration {}", env!("CARGO_PKG_VERSION"), hash_text(&settings)))?;
+    let result = train_as(opened, args, ranks.collective(), progress).await;
+    ranks.end(result)
+}
+
+/// The first rank writes the model and its history.
+async fn train_as(opened: Opened, args: &TrainArgs, collective: Arc<dyn Collective>, progress: Progress) -> Result<()> {
     let project = opened.project.clone();
     let is_first = collective.is_first();
     let (world, dag) = opened.world_of(progress.clone(), collective).await?;

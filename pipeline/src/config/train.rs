@@ -1,10 +1,12 @@
 //! `[model]` and `[train]`: presets and what overrides them.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use secprm_model::{Cadence, Preset, Qwen2Config, TrainConfig, TrainStage};
 use secprm_stages::label::LabelMode;
 use secprm_stages::train::Habits;
+use secprm_storage::ShardCache;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -81,6 +83,11 @@ pub struct TrainSection {
     pub evaluate_every: u64,
     /// How many examples of the split val it is evaluated on.
     pub evaluate_examples: usize,
+    /// A folder on the local disk for files of a remote warehouse's shards, relative to the configuration file; without it rows are read from
+    /// the store alone.
+    pub cache: Option<String>,
+    /// How large that folder may grow, in MiB.
+    pub cache_mib: u64,
     /// A folder for TensorBoard's event files, relative to the configuration file.
     pub tensorboard: Option<String>,
     /// What one rank's hardware can do at most, in 10¹² floating-point operations a second: for the utilisation in `train_metrics`.
@@ -106,6 +113,8 @@ impl Default for TrainSection {
             keep_checkpoints: 2,
             evaluate_every: 100,
             evaluate_examples: 64,
+            cache: None,
+            cache_mib: 100 * 1024,
             tensorboard: None,
             peak_tflops: None,
             stage: Vec::new(),
@@ -135,6 +144,15 @@ impl TrainSection {
             return Err(Error::usage("[train] peak_tflops: must be positive"));
         }
         Ok(settings)
+    }
+
+    /// Opens the cache of shards; `folder` is the configuration file's.
+    ///
+    /// # Errors
+    /// The cache's folder cannot be made.
+    pub fn cache(&self, folder: &Path) -> Result<Option<Arc<ShardCache>>> {
+        let open = |path: &String| ShardCache::open(&folder.join(path), self.cache_mib << 20);
+        Ok(self.cache.as_ref().map(open).transpose()?)
     }
 
     /// Returns what a run of so many ranks does beside training; `folder` is the configuration file's.

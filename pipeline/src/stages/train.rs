@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use datafusion::prelude::SessionContext;
+use secprm_model::examples::epoch_len;
 use secprm_model::{ExampleSource, MixedExamples, SelfCheck, TrainConfig};
 use secprm_stages::train::{
-    JobFolder, MODELS, ModelStart, Observer, TOKENIZERS, TRAIN_METRICS, TrainingJob, check_training, join_training,
-    load_examples, load_mixture, run_training,
+    JobFolder, MODELS, ModelStart, Observer, StreamedExamples, TOKENIZERS, TRAIN_METRICS, TrainingJob, check_training,
+    join_training, load_examples, repeats_of, run_training,
 };
-use secprm_storage::Table;
+use secprm_storage::{ReadSettings, Table};
 use serde::{Deserialize, Serialize};
 
 use super::relation::whole;
@@ -99,11 +100,11 @@ impl TrainStage {
         let tokenizer =
             load_tokenizer(world).await?.ok_or_else(|| Error::bug("train runs before there is a tokenizer"))?;
         let session = world.sessions.open(&world.heads(), Rows::All)?;
-        let shards = session.sql("SELECT * FROM training_shards WHERE repeats > 0").await?;
-        let examples = load_mixture(&shards.collect().await?)?;
-        if examples.is_empty() {
-            return Err(nothing_to_train_on(&session).await?);
-        }
+        let rows =
+            session.sql("SELECT sample_id, window_index, repeats FROM training_shards WHERE repeats > 0").await?;
+        let repeats = repeats_of(&rows.collect().await?)?;
+        let shards = world.head("train_shards").filter(|_| !repeats.is_empty());
+        let Some(shards) = shards else { return Err(nothing_to_train_on(&session).await?) };
         let section = &world.project.config.train;
         let (rank, ranks) = (world.collective.rank(), world.collective.ranks());
         let folder = JobFolder {
@@ -113,7 +114,9 @@ impl TrainStage {
             rank,
             ranks,
         };
-        let steps = self.settings.steps(examples.epoch_len());
+        let cache = section.cache(&world.project.folder)?;
+        let examples = StreamedExamples::list(&shards, &repeats, cache, ReadSettings::default()).await?;
+        let steps = self.settings.steps(epoch_len(examples.listed()));
         Ok(TrainingJob {
             examples: Box::new(examples),
             held_out: held_out(&session, section).await?,

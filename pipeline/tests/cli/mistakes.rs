@@ -21,6 +21,7 @@ fn help_lists_the_commands() {
       status   Show the release in force: per table its version, rows, bytes and age
       runs     List runs, or show one: its stages, checks and failures
       check    Run the data checks alone
+      train    Train on the newest shards, alone or as one rank of many
       stats    Show statistics: datasets (the paper's table 11), languages, CWEs, label sources,
                rejects, length, metrics
       diff     Show what changed between two releases: rows and labels, by which rule

@@ -1,8 +1,8 @@
-//! Rows of `train_shards` as the model's examples, and of the view `training_shards` as a mixture of them.
+//! Rows of `train_shards` as the model's examples.
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int8Type, Int32Type};
-use secprm_model::{Example, MixedExamples};
+use secprm_model::Example;
 
 use crate::error::{Result, StageError};
 
@@ -13,37 +13,50 @@ use crate::error::{Result, StageError};
 pub fn load_examples(batches: &[RecordBatch]) -> Result<Vec<Example>> {
     let mut examples = Vec::new();
     for batch in batches {
-        let samples = text(batch, "sample_id")?;
-        let windows = int32(batch, "window_index")?;
-        let [ids, positions, labels, supervised] =
-            ["input_ids", "step_positions", "step_labels", "step_supervised"].map(|name| column(batch, name));
-        let (ids, positions, labels, supervised) = (ids?, positions?, labels?, supervised?);
-        for row in 0..batch.num_rows() {
-            examples.push(Example {
-                key: format!("{}:{}", samples.value(row), windows.value(row)),
-                input_ids: unsigned(ids, row, "input_ids")?,
-                step_positions: unsigned(positions, row, "step_positions")?,
-                step_labels: labels_of(labels, row)?,
-                step_supervised: flags_of(supervised, row)?,
-            });
-        }
+        let named = windows_of(batch)?.into_iter().zip(keys_of(batch)?);
+        examples.extend(named.map(|(example, key)| Example { key, ..example }));
     }
     Ok(examples)
 }
 
-/// Turns batches of `training_shards` into a mixture; rows that training leaves out must not be among them.
-///
-/// # Errors
-/// As [`load_examples`], and a row of no repeats.
-pub fn load_mixture(batches: &[RecordBatch]) -> Result<MixedExamples> {
-    let mut mixture = MixedExamples::default();
-    for batch in batches {
-        let repeats = int32(batch, "repeats")?;
-        for (example, repeats) in load_examples(std::slice::from_ref(batch))?.into_iter().zip(repeats.values()) {
-            mixture.push(example, u32::try_from(*repeats).unwrap_or(0))?;
+/// The key of a window of a sample.
+pub(super) fn key_of(sample_id: &str, window_index: i32) -> String {
+    format!("{sample_id}:{window_index}")
+}
+
+/// The keys of a batch's rows.
+pub(super) fn keys_of(batch: &RecordBatch) -> Result<Vec<String>> {
+    let (samples, windows) = (text(batch, "sample_id")?, int32(batch, "window_index")?);
+    Ok((0..batch.num_rows()).map(|row| key_of(samples.value(row), windows.value(row))).collect())
+}
+
+/// The examples of a batch's rows, without keys.
+pub(super) fn windows_of(batch: &RecordBatch) -> Result<Vec<Example>> {
+    let (ids, positions) = (column(batch, "input_ids")?, column(batch, "step_positions")?);
+    let (labels, supervised) = (column(batch, "step_labels")?, column(batch, "step_supervised")?);
+    let window = |row| {
+        Ok(Example {
+            key: String::new(),
+            input_ids: unsigned(ids, row, "input_ids")?,
+            step_positions: unsigned(positions, row, "step_positions")?,
+            step_labels: labels_of(labels, row)?,
+            step_supervised: flags_of(supervised, row)?,
+        })
+    };
+    (0..batch.num_rows()).map(window).collect()
+}
+
+/// The supervised steps of a batch's rows by label [vulnerable, secure].
+pub(super) fn labels_of_windows(batch: &RecordBatch) -> Result<Vec<[u32; 2]>> {
+    let (labels, supervised) = (column(batch, "step_labels")?, column(batch, "step_supervised")?);
+    let count = |row| {
+        let mut counts = [0; 2];
+        for (label, is_supervised) in labels_of(labels, row)?.into_iter().zip(flags_of(supervised, row)?) {
+            counts[usize::from(label != 0)] += u32::from(is_supervised);
         }
-    }
-    Ok(mixture)
+        Ok(counts)
+    };
+    (0..batch.num_rows()).map(count).collect()
 }
 
 fn column<'batch>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch ArrayRef> {
@@ -54,7 +67,7 @@ fn text<'batch>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch arrow:
     column(batch, name)?.as_string_opt::<i32>().ok_or_else(|| broken(format!("the column {name} is no text")))
 }
 
-fn int32<'batch>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch arrow::array::Int32Array> {
+pub(super) fn int32<'batch>(batch: &'batch RecordBatch, name: &str) -> Result<&'batch arrow::array::Int32Array> {
     let numbers = column(batch, name)?.as_primitive_opt::<Int32Type>();
     numbers.ok_or_else(|| broken(format!("the column {name} holds no 32-bit integers")))
 }
