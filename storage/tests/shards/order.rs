@@ -10,7 +10,7 @@ use secprm_storage::{ReadSettings, RowAddress, ShardReader, ShardSet};
 
 use crate::common::{both, stores};
 use crate::faulty::table_store;
-use crate::table::{WIDE, addresses, collect, expected, finely_cut_table, numbers, settings, shuffled, table};
+use crate::table::{LONG, WIDE, addresses, collect, expected, finely_cut_table, numbers, settings, shuffled, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scan_gives_every_row_once_in_the_order_of_addresses() {
@@ -45,7 +45,7 @@ async fn rows_come_in_exactly_the_order_asked_for_with_repeats() {
 #[tokio::test(flavor = "multi_thread")]
 async fn read_ahead_row_groups_and_distance_change_nothing() {
     let ((guard, warehouse), _) = both();
-    let table = finely_cut_table(&warehouse, 1500, 4).await;
+    let table = finely_cut_table(&warehouse, 1..1500, 4).await;
     let near = ShardSet::of(&table).unwrap();
     let far = ShardSet::in_store(&table, table_store(&warehouse), true).unwrap();
     let order = shuffled(&numbers(&near).await, 500, 2);
@@ -82,7 +82,7 @@ async fn a_share_of_an_order_gives_that_share_and_many_read_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_within_the_budget_even_when_nobody_takes_rows() {
     let ((_guard, warehouse), _) = both();
-    let set = ShardSet::of(&finely_cut_table(&warehouse, 2000, 2).await).unwrap();
+    let set = ShardSet::of(&finely_cut_table(&warehouse, 1..2000, 2).await).unwrap();
     let order = shuffled(&numbers(&set).await, 8000, 4);
     let budget = 400_000;
     let settings = ReadSettings { prefetch_bytes: budget, ..settings() };
@@ -103,11 +103,11 @@ async fn memory_stays_within_the_budget_even_when_nobody_takes_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_much_longer_than_others_are_accounted_for_once_they_come() {
     let ((_guard, warehouse), _) = both();
-    let set = ShardSet::of(&finely_cut_table(&warehouse, 2000, 1).await).unwrap();
-    // The longest rows of every row group, over and over: about twice the average.
+    let one_long_in_twenty = (1..100).flat_map(|n| (20 * n..20 * n + 19).chain([LONG + n]));
+    let set = ShardSet::of(&finely_cut_table(&warehouse, one_long_in_twenty, 1).await).unwrap();
     let rows = numbers(&set).await;
-    let long: Vec<_> = rows.iter().filter(|(_, n)| crate::table::ids(*n).len() > 200).copied().collect();
-    let order = shuffled(&long, 20_000, 9);
+    let long: Vec<_> = rows.iter().filter(|(_, n)| *n >= LONG).copied().collect();
+    let order = shuffled(&long, 4000, 9);
     let budget = 400_000;
     let reader = ShardReader::new(&set, &WIDE, ReadSettings { prefetch_bytes: budget, ..settings() }, None).unwrap();
     let mut stream = reader.read(addresses(&order));
