@@ -80,6 +80,23 @@ async fn a_share_of_an_order_gives_that_share_and_many_read_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_single_row_costs_little_more_than_its_page() {
+    let ((_guard, warehouse), _) = both();
+    let set = ShardSet::of(&table(&warehouse, 6000, 1).await).unwrap();
+    let reader = ShardReader::new(&set, &["input_ids"], settings(), None).unwrap();
+    let mut costs = Vec::new();
+    for index in [0, 1, 3000, 5999] {
+        let before = reader.stats().bytes_fetched;
+        let rows: Vec<_> = reader.read(set.address(index)).try_collect().await.unwrap();
+        assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 1);
+        costs.push(reader.stats().bytes_fetched - before);
+    }
+    // The first pays for the footer too.
+    let file = set.files()[0].size;
+    assert!(costs[1..].iter().all(|bytes| *bytes < 80_000) && file > 800_000, "{costs:?} of {file}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_within_the_budget_even_when_nobody_takes_rows() {
     let ((_guard, warehouse), _) = both();
     let set = ShardSet::of(&finely_cut_table(&warehouse, 1..2000, 2).await).unwrap();
