@@ -160,10 +160,10 @@ async fn read(folder: &str, rows: u64, url: Option<&str>, cache: Option<&str>) -
     let cache = cache.map(|folder| ShardCache::open(Path::new(folder), 64 << 30)).transpose()?;
     let reader = ShardReader::new(&set, &WIDE, ReadSettings::default(), cache.clone())?;
     pass("first", &reader, &set, rows).await?;
-    if cache.is_some() {
+    if let Some(cache) = &cache {
         let started = Instant::now();
         let mut one_each = 0;
-        while reader.stats().cached_files < set.files().len() as u64 {
+        while reader.stats().cached_files < set.files().len() as u64 && !cache.is_off() {
             let heads = (0..set.files().len() as u32).map(|file| RowAddress { file, row: 0 }).collect::<Vec<_>>();
             one_each += reader.read(heads).try_fold(0, async |rows, batch| Ok(rows + batch.num_rows())).await?;
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -22,6 +22,11 @@ use crate::cause::Cause;
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 /// A file is closed at about this size.
 const FILE_BYTES: u64 = 128 * 1024 * 1024;
+/// Pages of lists of integers, the tokens of shards among them, are closed at this size: their rows are read one by one in random order,
+/// and for each a whole page is fetched and decoded.
+const LIST_PAGE_BYTES: usize = 64 * 1024;
+/// No page of a table with such lists has more rows, so that the short lists beside the tokens take little decoding as well.
+const LIST_PAGE_ROWS: usize = 1024;
 /// Texts longer than this on average are code: they hardly repeat, and nobody filters by their order.
 const WIDE_VALUE_BYTES: usize = 256;
 /// Batches that wait for a partition's encoder, so that whoever feeds several need not wait for the slowest.
@@ -94,8 +99,10 @@ fn writer_config(schema: SchemaRef, first: &RecordBatch) -> WriterConfig {
             for path in leaf_paths(field.name(), field.data_type()) {
                 properties = properties
                     .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_data_page_size_limit(path.clone(), LIST_PAGE_BYTES)
                     .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
             }
+            properties = properties.set_data_page_row_count_limit(LIST_PAGE_ROWS);
         } else if is_wide {
             for path in leaf_paths(field.name(), field.data_type()) {
                 properties = properties

@@ -1,16 +1,19 @@
 //! The files of a set as a reader sees them: where each is read from, its layout, its pieces.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
+use futures::FutureExt;
 use tokio::sync::OnceCell;
 
 use super::address::{ShardFile, ShardSet};
 use super::budget::{Counters, Pool, ReadStats};
 use super::cache::{CachedFiles, ShardCache};
-use super::footer::read_footer;
+use super::footer::{damaged, read_footer};
 use super::layout::Layout;
+use super::piece::read_piece;
 use super::plan::Piece;
 use super::projection::Projection;
 use super::settings::ReadSettings;
@@ -73,7 +76,7 @@ impl Files {
         let read = || async {
             let mut source = self.source(number);
             loop {
-                let outcome = read_footer(&source).await;
+                let outcome = no_panic(read_footer(&source)).await;
                 let failure = match outcome {
                     Ok(footer) => break Ok(Layout::new(footer, &self.projection)),
                     Err(failure) => failure,
@@ -117,9 +120,8 @@ impl Files {
         let file = self.file(number);
         let mut source = self.source(number);
         loop {
-            let outcome =
-                super::piece::read_piece(&source, (&layout, file, &self.projection), row_group, rows, &self.pages)
-                    .await;
+            let reading = read_piece(&source, (&layout, file, &self.projection), row_group, rows, &self.pages);
+            let outcome = no_panic(reading).await;
             let failure = match outcome {
                 Ok(batch) => return Ok(batch),
                 Err(failure) => failure,
@@ -190,4 +192,10 @@ impl Files {
         };
         StorageError::Row { file: file.url.clone(), row: u64::from(row), attempts, source }
     }
+}
+
+/// Takes a panic for damage: decoders meet some of it so.
+async fn no_panic<T>(reading: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let outcome = AssertUnwindSafe(reading).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(damaged("decoding it broke down")))
 }

@@ -5,7 +5,7 @@
 //! 1. [`ShardSet`] counts the rows of a version: its live files by path, then rows as they lie in them. The order in which rows are
 //!    read is the caller's, as [`RowAddress`]es of this count; so is the share of each rank, which is just a sub-sequence.
 //! 2. [`ShardReader::scan`] reads narrow columns of all rows, to choose by: names, splits, lengths.
-//! 3. [`ShardReader::read`] takes the order in runs (`reader.rs`), sorts each by file, row group and page (`plan.rs`, `layout.rs`),
+//! 3. [`ShardReader::read`] takes the order in runs (`window.rs`), sorts each by file, row group and page (`plan.rs`, `layout.rs`),
 //!    fetches the pages that hold its rows (`source.rs`, `piece.rs`), decodes those rows, and hands them out in the order asked for.
 //! 4. [`ShardCache`] brings whole files of remote stores to the local disk meanwhile.
 //!
@@ -23,6 +23,7 @@ mod projection;
 mod reader;
 mod settings;
 mod source;
+mod window;
 
 pub use address::{RowAddress, ShardFile, ShardSet};
 pub use budget::ReadStats;

@@ -7,8 +7,9 @@ use std::time::Duration;
 pub struct ReadSettings {
     /// Bytes of rows and pages held at a time, not counting batches that were handed out.
     ///
-    /// Three quarters are for decoded rows, a quarter for fetched pages. Sizes of rows are known from the averages of their row group
-    /// only, so rows far longer than others can exceed the bound by some of them; a single row is always read.
+    /// Three quarters are for decoded rows, a quarter for fetched pages. Sizes of rows are known from the averages of their row groups,
+    /// corrected by what the last rows took: where rows suddenly become longer, the bound may be exceeded until that is noticed. A single
+    /// row is always read.
     pub prefetch_bytes: usize,
     /// Rows read ahead at most. The more, the more of them share a page.
     pub prefetch_rows: usize,

@@ -26,14 +26,14 @@ impl Remote {
     async fn new(rule: fn(u64) -> Fault) -> Self {
         let (_, (_, warehouse)) = both();
         let table = table(&warehouse, 400, 4).await;
-        let order = shuffled(&numbers(&ShardSet::of(&table).unwrap()).await, 1000, 1);
+        let order = shuffled(&numbers(&ShardSet::of(&table).unwrap()).await, 300, 1);
         let store = Faulty::new(table_store(&warehouse), rule);
         let set = ShardSet::in_store(&table, store.clone(), true).unwrap();
         Self { _warehouse: warehouse, store, set, order }
     }
 
     fn reader(&self, cache: &Arc<ShardCache>) -> ShardReader {
-        let settings = ReadSettings { prefetch_rows: 200, ..settings() };
+        let settings = ReadSettings { prefetch_rows: 100, ..settings() };
         ShardReader::new(&self.set, &WIDE, settings, Some(Arc::clone(cache))).unwrap()
     }
 

@@ -10,7 +10,7 @@ use secprm_storage::{ReadSettings, RowAddress, ShardReader, ShardSet};
 
 use crate::common::{both, stores};
 use crate::faulty::table_store;
-use crate::table::{WIDE, addresses, collect, expected, finely_cut_table, numbers, settings, shuffled, table};
+use crate::table::{LONG, WIDE, addresses, collect, expected, finely_cut_table, numbers, settings, shuffled, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scan_gives_every_row_once_in_the_order_of_addresses() {
@@ -45,10 +45,10 @@ async fn rows_come_in_exactly_the_order_asked_for_with_repeats() {
 #[tokio::test(flavor = "multi_thread")]
 async fn read_ahead_row_groups_and_distance_change_nothing() {
     let ((guard, warehouse), _) = both();
-    let table = finely_cut_table(&warehouse, 1500, 4).await;
+    let table = finely_cut_table(&warehouse, 1..1500, 4).await;
     let near = ShardSet::of(&table).unwrap();
     let far = ShardSet::in_store(&table, table_store(&warehouse), true).unwrap();
-    let order = shuffled(&numbers(&near).await, 2000, 2);
+    let order = shuffled(&numbers(&near).await, 500, 2);
     for set in [&near, &far] {
         for (prefetch_bytes, prefetch_rows, batch_rows, concurrent_requests) in
             [(1, 1, 1, 1), (100_000, 64, 7, 2), (1 << 20, 5000, 10_000, 3), (256 << 20, 16_384, 64, 16)]
@@ -80,10 +80,27 @@ async fn a_share_of_an_order_gives_that_share_and_many_read_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_single_row_costs_little_more_than_its_page() {
+    let ((_guard, warehouse), _) = both();
+    let set = ShardSet::of(&table(&warehouse, 6000, 1).await).unwrap();
+    let reader = ShardReader::new(&set, &["input_ids"], settings(), None).unwrap();
+    let mut costs = Vec::new();
+    for index in [0, 1, 3000, 5999] {
+        let before = reader.stats().bytes_fetched;
+        let rows: Vec<_> = reader.read(set.address(index)).try_collect().await.unwrap();
+        assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 1);
+        costs.push(reader.stats().bytes_fetched - before);
+    }
+    // The first pays for the footer too.
+    let file = set.files()[0].size;
+    assert!(costs[1..].iter().all(|bytes| *bytes < 80_000) && file > 800_000, "{costs:?} of {file}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_within_the_budget_even_when_nobody_takes_rows() {
     let ((_guard, warehouse), _) = both();
-    let set = ShardSet::of(&finely_cut_table(&warehouse, 3000, 2).await).unwrap();
-    let order = shuffled(&numbers(&set).await, 20_000, 4);
+    let set = ShardSet::of(&finely_cut_table(&warehouse, 1..2000, 2).await).unwrap();
+    let order = shuffled(&numbers(&set).await, 8000, 4);
     let budget = 400_000;
     let settings = ReadSettings { prefetch_bytes: budget, ..settings() };
     let reader = ShardReader::new(&set, &WIDE, settings, None).unwrap();
@@ -98,6 +115,26 @@ async fn memory_stays_within_the_budget_even_when_nobody_takes_rows() {
     let stats = reader.stats();
     assert!(stats.peak_bytes_in_flight <= budget, "{stats:?}");
     assert_eq!(stats.bytes_in_flight, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_much_longer_than_others_are_accounted_for_once_they_come() {
+    let ((_guard, warehouse), _) = both();
+    let one_long_in_twenty = (1..100).flat_map(|n| (20 * n..20 * n + 19).chain([LONG + n]));
+    let set = ShardSet::of(&finely_cut_table(&warehouse, one_long_in_twenty, 1).await).unwrap();
+    let rows = numbers(&set).await;
+    let long: Vec<_> = rows.iter().filter(|(_, n)| *n >= LONG).copied().collect();
+    let order = shuffled(&long, 4000, 9);
+    let budget = 400_000;
+    let reader = ShardReader::new(&set, &WIDE, ReadSettings { prefetch_bytes: budget, ..settings() }, None).unwrap();
+    let mut stream = reader.read(addresses(&order));
+    for _ in 0..50 {
+        let batch = stream.try_next().await.unwrap().unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        assert!(batch.num_rows() > 0);
+    }
+    let held = reader.stats().bytes_in_flight;
+    assert!(held <= budget, "{held}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ async fn rows_from_an_object_store_are_those_on_disk() {
     };
     make_bucket(&endpoint);
     let ((_guard, warehouse), _) = both();
-    let table = finely_cut_table(&warehouse, 600, 3).await;
+    let table = finely_cut_table(&warehouse, 1..600, 3).await;
     let bucket = Location::parse(&format!("s3://{BUCKET}/shards"), Path::new("/")).unwrap();
     let far: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(bucket.store()), bucket.path().clone()));
     let set = ShardSet::in_store(&table, far.clone(), true).unwrap();

@@ -35,9 +35,12 @@ pub fn spec() -> TableSpec {
     }
 }
 
+/// Rows from this number on are twenty times as long as others.
+pub const LONG: i32 = 1_000_000;
+
 /// The ids of row `n`: as many as its number makes them, all different from other rows'.
 pub fn ids(n: i32) -> Vec<i32> {
-    let length = 20 + n.wrapping_mul(7919).rem_euclid(200);
+    let length = if n < LONG { 20 + n.wrapping_mul(7919).rem_euclid(200) } else { 3000 };
     (0..length).map(|i| n.wrapping_mul(31).wrapping_add(i.wrapping_mul(i)) & 0x1_ffff).collect()
 }
 
@@ -67,8 +70,8 @@ pub async fn table(warehouse: &Warehouse, count: i32, slices: i32) -> Table {
     write(warehouse, &spec(), None, rows(0..count, slices), &mode).await.unwrap()
 }
 
-/// A table of `count` rows in files of many small row groups and pages, by another writer.
-pub async fn finely_cut_table(warehouse: &Warehouse, count: i32, slices: i32) -> Table {
+/// A table of rows 0 and the given ones in files of many small row groups and pages, by another writer.
+pub async fn finely_cut_table(warehouse: &Warehouse, numbers: impl IntoIterator<Item = i32>, slices: i32) -> Table {
     table(warehouse, 1, 1).await;
     let url = warehouse.url().join("train_shards").unwrap();
     let mut delta = deltalake::open_table(url).await.unwrap();
@@ -76,10 +79,11 @@ pub async fn finely_cut_table(warehouse: &Warehouse, count: i32, slices: i32) ->
         .set_max_row_group_row_count(Some(50))
         .set_data_page_row_count_limit(7)
         .set_write_batch_size(4)
+        .set_dictionary_enabled(false)
         .build();
     let mut writer = RecordBatchWriter::for_table(&delta).unwrap().with_writer_properties(properties);
-    for start in (1..count).step_by(500) {
-        writer.write(rows(start..(start + 500).min(count), slices)).await.unwrap();
+    for numbers in numbers.into_iter().collect::<Vec<_>>().chunks(500) {
+        writer.write(rows(numbers.iter().copied(), slices)).await.unwrap();
     }
     writer.flush_and_commit(&mut delta).await.unwrap();
     warehouse.table("train_shards").await.unwrap().unwrap()
