@@ -73,15 +73,14 @@ impl MpiRanks {
             Ok(Err(reason)) => return Err(failed(&reason)),
             Err(_) => return Err(failed(&"its thread ended")),
         };
-        let started = Self { rank, ranks, calls: Some(calls), thread: Some(thread) };
-        if (rank, ranks) != (launch.rank, launch.ranks) {
-            let reason = format!(
-                "to MPI this is rank {rank} of {ranks}, to the launcher rank {} of {}: start with this MPI's mpirun, or srun --mpi=pmix",
-                launch.rank, launch.ranks
-            );
-            return Err(failed(&reason));
+        if (rank, ranks) == (launch.rank, launch.ranks) {
+            return Ok(Self { rank, ranks, calls: Some(calls), thread: Some(thread) });
         }
-        Ok(started)
+        // Not aborted here: the caller shall still print the reason, and MPI's thread ends with the process.
+        Err(failed(&format!(
+            "to MPI this is rank {rank} of {ranks}, to the launcher rank {} of {}: start with this MPI's mpirun, or srun --mpi=pmix",
+            launch.rank, launch.ranks
+        )))
     }
 
     /// Meets the other ranks over TCP for the watch. Unless a person chose the place, MPI tells the others where rank 0 listens.

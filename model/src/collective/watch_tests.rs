@@ -13,7 +13,7 @@ use super::watch::{End, LOST_RANK, Watch, WatchOptions};
 const ROLE: &str = "SECPRM_TEST_ROLE";
 /// Short against the defaults, long against the pauses of a machine that runs other tests too.
 const SILENCE: Duration = Duration::from_secs(4);
-const STALL: Duration = Duration::from_secs(6);
+const STALL: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What each started process runs. Roles: `work` until ended, `fail`, `suffer`, `stand` still, `finish`, `forget` to finish.
@@ -189,7 +189,7 @@ fn a_rank_that_only_suffers_names_the_one_that_was_killed() {
 
 #[test]
 fn a_rank_that_stands_still_though_alive_is_a_stall() {
-    let cause = "rank 1 on # is alive but has not moved for 6s; it stands at step 10, read";
+    let cause = "rank 1 on # is alive but has not moved for 5s; it stands at step 10, read";
     assert_all_end(start(&["work", "stand", "work"]), 4, cause);
 }
 
@@ -216,7 +216,7 @@ fn a_job_that_was_stopped_as_a_whole_goes_on() {
 
 #[test]
 fn one_rank_alone_is_watched_too() {
-    let cause = "rank 0 on # is alive but has not moved for 6s; it stands at step 10, read";
+    let cause = "rank 0 on # is alive but has not moved for 5s; it stands at step 10, read";
     assert_all_end(start(&["stand"]), 4, cause);
     assert_eq!(start(&["finish"]).remove(0).end(), (Some(0), None));
 }
