@@ -3,6 +3,8 @@
 //! Every rank calls the same operations in the same order with tensors of the same sizes. Tensors are flat and contiguous, of the dtype and
 //! on the device the implementation is for.
 
+#[cfg(feature = "cuda")]
+pub mod nccl;
 #[cfg(test)]
 pub(crate) mod threads;
 
