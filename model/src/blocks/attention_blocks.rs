@@ -9,6 +9,7 @@
 //! Products are in the inputs' dtype; scores, maxima, exponentials and sums are in single precision where that is half.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use candle_core::{D, Result, Tensor};
@@ -195,12 +196,13 @@ impl Blocks {
             return Ok(scores);
         }
         let place = (queries.len(), keys.len(), queries.start as i64 - keys.start as i64);
-        if !masks.contains_key(&place) {
-            masks.insert(place, self.mask(queries, keys, &scores)?);
-        }
+        let mask = match masks.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(self.mask(queries, keys, &scores)?),
+        };
         let grouped = (self.heads.key_value, queries.len(), self.heads.group(), keys.len());
         let flat = scores.dims().to_vec();
-        scores.reshape(grouped)?.broadcast_add(&masks[&place])?.reshape(flat)
+        scores.reshape(grouped)?.broadcast_add(mask)?.reshape(flat)
     }
 
     /// What is added to scores, `[queries, 1, keys]`, made on the device from the limits of each query.

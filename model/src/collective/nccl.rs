@@ -203,7 +203,8 @@ impl Exchange<'_> {
                 (received, outcome)
             }
         };
-        outcome.map_err(|NcclError(code)| candle_core::Error::Msg(format!("NCCL: {:?} failed: {code:?}", self.kind)))?;
+        outcome
+            .map_err(|NcclError(code)| candle_core::Error::Msg(format!("NCCL: {:?} failed: {code:?}", self.kind)))?;
         let shape = Shape::from(received.len());
         Ok((CudaStorage::wrap_cuda_slice(received, device.clone()), shape))
     }
