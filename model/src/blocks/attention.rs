@@ -69,7 +69,7 @@ pub fn causal_attention(
         return query.apply_op3(key, value, CausalAttention { heads, sequences });
     }
     let longest = sequences.iter().map(Range::len).max().unwrap_or(0);
-    attention_composed(query, key, value, heads, sequences, attention_blocks::block_tokens(longest))
+    attention_composed(query, key, value, heads, sequences, attention_blocks::block_tokens(heads, longest))
 }
 
 fn attention_composed(

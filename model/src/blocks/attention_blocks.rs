@@ -1,12 +1,13 @@
-//! Causal attention over blocks of queries and keys, from tensor operations that run in any dtype on any device.
+//! Causal attention over blocks of queries, from tensor operations that run in any dtype on any device.
 //!
-//! Forward: for a block of queries, blocks of keys from the diagonal down, each with the running maximum m, the running
-//! sum l of exponentials and the running sum of values, rescaled where m grows. What is kept beside the output is
-//! L = m + ln l, one number a query and head. Backward: a block's weights are computed again as P = exp(S − L), and with
-//! O the output and dO its gradient: dV = Pᵀ dO, dS = P (dO Vᵀ − Σ dO O) / √dim, dQ = dS K, dK = dSᵀ Q. So memory is
-//! that of a pair of blocks, and beside it grows with the tokens, not with their square.
+//! A block of queries against all keys that it sees: scores, their softmax, one product with the values. Nothing of it is
+//! kept. The backward computes a block's weights P again, and with O the output and dO its gradient: dV = Pᵀ dO,
+//! dS = P (dO Vᵀ − Σ dO O), dQ = dS K / √dim, dK = dSᵀ Q / √dim. A block has fewer queries where the sequence is longer, so
+//! that memory is that of a block and beside it grows with the tokens, not with their square.
 //!
-//! Products are in the inputs' dtype; scores, maxima, exponentials and sums are in single precision where that is half.
+//! Products are in the inputs' dtype, the softmax and sums over blocks in single precision where that is half. Each
+//! operation on scores passes over memory, so there are few: queries are scaled instead of scores, the mask touches the
+//! keys that it hides some of, and Σ dO O is subtracted within the product dO Vᵀ.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,14 +17,18 @@ use candle_core::{D, Result, Tensor};
 
 use super::attention::Heads;
 use super::composed::{accumulation, with_backward};
+use super::fused;
 
 /// Added to scores that are not to be seen. Finite, since −∞ − −∞ is no number; its exponential is 0 all the same.
 const HIDDEN: f64 = -1e30;
 
-/// Returns how many queries and keys are taken at a time: eight blocks or more, so that little above the diagonal is
-/// computed, but none so small that starting operations costs more than running them.
-pub(super) fn block_tokens(longest_sequence: usize) -> usize {
-    (longest_sequence / 8).next_multiple_of(64).clamp(256, 2048)
+/// Scores of all heads that are computed at a time, at most (2 GB in single precision).
+const SCORES_AT_A_TIME: usize = 1 << 29;
+
+/// Returns how many queries are taken at a time.
+pub(super) fn block_tokens(heads: Heads, longest_sequence: usize) -> usize {
+    let most = SCORES_AT_A_TIME / (heads.query * longest_sequence).max(1);
+    (most / 64 * 64).clamp(64, 512)
 }
 
 /// Attends as [`super::causal_attention`] does, which checks the shapes; with a `window` to the token itself and the
@@ -37,10 +42,8 @@ pub(super) fn attention(
 ) -> Result<Tensor> {
     let blocks = Blocks { heads, sequences: sequences.to_vec(), window, block };
     let detached = inputs.map(Tensor::detach);
-    let (output, log_sums) = blocks.forward(detached.each_ref())?;
-    with_backward("attention-blocks", inputs, output, move |inputs, output, grad| {
-        blocks.backward(inputs, output, grad, &log_sums)
-    })
+    let output = blocks.forward(detached.each_ref())?;
+    with_backward("attention-blocks", inputs, output, move |inputs, output, grad| blocks.backward(inputs, output, grad))
 }
 
 struct Blocks {
@@ -50,229 +53,193 @@ struct Blocks {
     block: usize,
 }
 
-impl Blocks {
-    /// Gives the output and, for each sequence, L as `[key_value, tokens · group, 1]`.
-    fn forward(&self, inputs: [&Tensor; 3]) -> Result<(Tensor, Vec<Tensor>)> {
-        let mut masks = HashMap::new();
-        let mut outputs = Vec::with_capacity(self.sequences.len());
-        let mut log_sums = Vec::with_capacity(self.sequences.len());
-        for sequence in &self.sequences {
-            let [query, key, value] = self.split(inputs, sequence)?;
-            let (mut rows, mut sums) = (Vec::new(), Vec::new());
-            for queries in self.blocks_of(sequence.len()) {
-                let own = self.queries(&query, &queries)?;
-                let (output, log_sum) = self.attend(&own, &key, &value, &queries, &mut masks)?;
-                rows.push(output);
-                sums.push(log_sum);
-            }
-            outputs.push(self.join(&Tensor::cat(&rows, 1)?, self.heads.group())?);
-            log_sums.push(Tensor::cat(&sums, 1)?);
-        }
-        Ok((Tensor::cat(&outputs, 0)?, log_sums))
-    }
+/// What is added to scores, by numbers of queries and keys and the way from the first key to the first query.
+type Masks = HashMap<(usize, usize, usize), Tensor>;
 
-    /// Attends from one block of queries to all keys that they see.
-    fn attend(
-        &self,
-        own: &Tensor,
-        key: &Tensor,
-        value: &Tensor,
-        queries: &Range<usize>,
-        masks: &mut Masks,
-    ) -> Result<(Tensor, Tensor)> {
-        let mut running: Option<[Tensor; 3]> = None;
-        for keys in self.seen_by(queries) {
-            let scores = self.scores(own, &block_of(key, &keys)?, queries, &keys, masks)?;
-            let maximum = scores.max_keepdim(D::Minus1)?;
-            let value = block_of(value, &keys)?;
-            let weigh = |maximum: &Tensor| -> Result<(Tensor, Tensor)> {
-                let weights = scores.broadcast_sub(maximum)?.exp()?;
-                let values = weights.to_dtype(own.dtype())?.matmul(&value)?.to_dtype(weights.dtype())?;
-                Ok((weights.sum_keepdim(D::Minus1)?, values))
+impl Blocks {
+    fn forward(&self, [query, key, value]: [&Tensor; 3]) -> Result<Tensor> {
+        let mut masks = Masks::new();
+        let mut outputs = Vec::with_capacity(self.sequences.len());
+        for sequence in &self.sequences {
+            let query = self.scaled(&self.split_queries(query, sequence)?)?;
+            let (key, value) = (self.split_keys(key, sequence)?, self.split_keys(value, sequence)?);
+            let attend = |queries: Range<usize>| -> Result<Tensor> {
+                let keys = self.seen_by(&queries);
+                let weights = self.weights(&self.rows(&query, &queries)?, &key, &queries, &mut masks)?;
+                weights.matmul(&value.narrow(1, keys.start, keys.len())?)
             };
-            running = Some(match running.take() {
-                None => {
-                    let (sum, values) = weigh(&maximum)?;
-                    [maximum, sum, values]
-                }
-                Some([before, sum, values]) => {
-                    let maximum = before.maximum(&maximum)?;
-                    let shrink = (before - &maximum)?.exp()?;
-                    let (more, more_values) = weigh(&maximum)?;
-                    [maximum, ((sum * &shrink)? + more)?, (values.broadcast_mul(&shrink)? + more_values)?]
-                }
-            });
+            let blocks = self.blocks_of(sequence.len()).map(attend).collect::<Result<Vec<_>>>()?;
+            outputs.push(self.join(&Tensor::cat(&blocks, 1)?, self.heads.group())?);
         }
-        let Some([maximum, sum, values]) = running else {
-            candle_core::bail!("attention: queries {queries:?} see no key");
-        };
-        Ok((values.broadcast_div(&sum)?.to_dtype(own.dtype())?, (maximum + sum.log()?)?))
+        Tensor::cat(&outputs, 0)
     }
 
     fn backward(
         &self,
-        inputs: [&Tensor; 3],
+        [query, key, value]: [&Tensor; 3],
         output: &Tensor,
         grad: &Tensor,
-        log_sums: &[Tensor],
     ) -> Result<[Option<Tensor>; 3]> {
-        let mut masks = HashMap::new();
+        let (dtype, precise) = (query.dtype(), accumulation(query.dtype()));
+        let mut masks = Masks::new();
         let mut gradients: [Vec<Tensor>; 3] = Default::default();
-        for (sequence, log_sums) in self.sequences.iter().zip(log_sums) {
-            let [query, key, value] = self.split(inputs, sequence)?;
-            let of_queries = |tensor| split(tensor, sequence, self.heads, self.heads.group());
-            let (output, grad) = (of_queries(output)?, of_queries(grad)?);
-            let blocks: Vec<Range<usize>> = self.blocks_of(sequence.len()).collect();
-            let mut of_query = Vec::with_capacity(blocks.len());
-            let mut of_key: Vec<Option<Tensor>> = vec![None; blocks.len()];
-            let mut of_value = of_key.clone();
-            for queries in &blocks {
-                let [own, output, grad, log_sum] = [&query, &output, &grad, log_sums].map(|t| self.queries(t, queries));
-                let (own, output, grad, log_sum) = (own?, output?, grad?, log_sum?);
-                let precise = accumulation(own.dtype());
-                let mean = (output.to_dtype(precise)? * grad.to_dtype(precise)?)?.sum_keepdim(D::Minus1)?;
-                let mut sum = None;
-                for keys in self.seen_by(queries) {
-                    let (key, value) = (block_of(&key, &keys)?, block_of(&value, &keys)?);
-                    let scores = self.scores(&own, &key, queries, &keys, &mut masks)?;
-                    let weights = scores.broadcast_sub(&log_sum)?.exp()?;
-                    drop(scores);
-                    let place = keys.start / self.block;
-                    let transposed = weights.to_dtype(own.dtype())?.transpose(1, 2)?;
-                    add(&mut of_value[place], transposed.matmul(&grad)?.to_dtype(precise)?)?;
-                    let of_weights = grad.matmul(&value.transpose(1, 2)?)?.to_dtype(precise)?;
-                    let of_scores = (of_weights.broadcast_sub(&mean)? * weights)?;
-                    let of_scores = of_scores.affine(self.scale(), 0.0)?.to_dtype(own.dtype())?;
-                    add(&mut sum, of_scores.matmul(&key)?.to_dtype(precise)?)?;
-                    add(&mut of_key[place], of_scores.transpose(1, 2)?.matmul(&own)?.to_dtype(precise)?)?;
-                }
-                of_query.extend(sum.map(|sum| sum.to_dtype(own.dtype())).transpose()?);
+        for sequence in &self.sequences {
+            let query = self.scaled(&self.split_queries(query, sequence)?)?;
+            let (key, value) = (self.split_keys(key, sequence)?, self.split_keys(value, sequence)?);
+            let (output, grad) = (self.split_queries(output, sequence)?, self.split_queries(grad, sequence)?);
+            let mean = (output.to_dtype(precise)? * grad.to_dtype(precise)?)?.sum_keepdim(D::Minus1)?;
+            let (less_mean, beside_value) = subtracted(&mean, &value)?;
+            let widened = Tensor::cat(&[&grad, &less_mean], 2)?;
+            let value = Tensor::cat(&[&value, &beside_value], 2)?;
+            let zeros = Tensor::zeros(key.shape(), precise, key.device())?;
+            let (of_key, of_value) = (zeros.copy()?, zeros);
+            let mut of_query = Vec::new();
+            for queries in self.blocks_of(sequence.len()) {
+                let keys = self.seen_by(&queries);
+                let own = self.rows(&query, &queries)?;
+                let weights = self.weights(&own, &key, &queries, &mut masks)?;
+                let transposed = weights.transpose(1, 2)?;
+                add(&of_value, &keys, &transposed.matmul(&self.rows(&grad, &queries)?)?.to_dtype(precise)?)?;
+                let value = value.narrow(1, keys.start, keys.len())?;
+                let of_weights = self.rows(&widened, &queries)?.matmul(&value.transpose(1, 2)?)?;
+                let of_scores = (weights * of_weights)?;
+                let key = key.narrow(1, keys.start, keys.len())?;
+                of_query.push(self.scaled(&of_scores.matmul(&key)?)?);
+                add(&of_key, &keys, &of_scores.transpose(1, 2)?.matmul(&own)?.to_dtype(precise)?)?;
             }
-            let dtype = query.dtype();
-            let flat = |blocks: Vec<Option<Tensor>>| -> Result<Tensor> {
-                let blocks = blocks.into_iter().flatten().map(|block| block.to_dtype(dtype));
-                Tensor::cat(&blocks.collect::<Result<Vec<_>>>()?, 1)
-            };
             gradients[0].push(self.join(&Tensor::cat(&of_query, 1)?, self.heads.group())?);
-            gradients[1].push(self.join(&flat(of_key)?, 1)?);
-            gradients[2].push(self.join(&flat(of_value)?, 1)?);
+            gradients[1].push(self.join(&of_key.to_dtype(dtype)?, 1)?);
+            gradients[2].push(self.join(&of_value.to_dtype(dtype)?, 1)?);
         }
         let [of_query, of_key, of_value] = gradients.map(|parts| Tensor::cat(&parts, 0));
         Ok([Some(of_query?), Some(of_key?), Some(of_value?)])
     }
 
-    fn scale(&self) -> f64 {
-        (self.heads.dim as f64).sqrt().recip()
+    /// Divides by √dim, rounding once.
+    fn scaled(&self, tensor: &Tensor) -> Result<Tensor> {
+        let scale = (self.heads.dim as f64).sqrt().recip();
+        tensor.to_dtype(accumulation(tensor.dtype()))?.affine(scale, 0.0)?.to_dtype(tensor.dtype())
     }
 
-    fn blocks_of(&self, tokens: usize) -> impl Iterator<Item = Range<usize>> {
+    fn blocks_of(&self, tokens: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let block = self.block;
         (0..tokens).step_by(block).map(move |start| start..tokens.min(start + block))
     }
 
-    /// Blocks of keys that some query of a block sees, that of the queries themselves first: there each query sees at
-    /// least itself, so that the running maximum is one of a score from the start.
-    fn seen_by(&self, queries: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+    /// Keys that some query of a block sees.
+    fn seen_by(&self, queries: &Range<usize>) -> Range<usize> {
         let first = self.window.map_or(0, |window| (queries.start + 1).saturating_sub(window));
-        let (block, end) = (self.block, queries.end);
-        let blocks = first / block..=(end - 1) / block;
-        blocks.rev().map(move |index| index * block..end.min((index + 1) * block))
+        first..queries.end
     }
 
-    /// Scaled scores `[key_value, queries · group, keys]`, hidden ones at [`HIDDEN`] or below.
-    fn scores(
-        &self,
-        own: &Tensor,
-        key: &Tensor,
-        queries: &Range<usize>,
-        keys: &Range<usize>,
-        masks: &mut Masks,
-    ) -> Result<Tensor> {
-        let products = own.matmul(&key.transpose(1, 2)?)?;
-        let scores = products.to_dtype(accumulation(own.dtype()))?.affine(self.scale(), 0.0)?;
-        let cut_above = keys.end > queries.start + 1;
-        let cut_below = self.window.is_some_and(|window| keys.start + window < queries.end);
-        if !cut_above && !cut_below {
-            return Ok(scores);
-        }
-        let place = (queries.len(), keys.len(), queries.start as i64 - keys.start as i64);
+    /// The weights of a block of scaled queries, `[key_value, queries · group, keys]`.
+    fn weights(&self, own: &Tensor, key: &Tensor, queries: &Range<usize>, masks: &mut Masks) -> Result<Tensor> {
+        let keys = self.seen_by(queries);
+        let scores = own.matmul(&key.narrow(1, keys.start, keys.len())?.transpose(1, 2)?)?;
+        // Without a window only keys among the queries themselves are hidden from some of them.
+        let masked = if self.window.is_none() { queries.clone() } else { keys.clone() };
+        let place = (queries.len(), masked.len(), queries.start - masked.start);
         let mask = match masks.entry(place) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert(self.mask(queries, keys, &scores)?),
+            Entry::Vacant(vacant) => vacant.insert(self.mask(queries, &masked, &scores)?),
         };
-        let grouped = (self.heads.key_value, queries.len(), self.heads.group(), keys.len());
-        let flat = scores.dims().to_vec();
-        scores.reshape(grouped)?.broadcast_add(mask)?.reshape(flat)
+        let scores = if masked == keys {
+            (scores + &*mask)?
+        } else {
+            let before = masked.start - keys.start;
+            scores.slice_set(&(scores.narrow(2, before, masked.len())? + &*mask)?, 2, before)?;
+            scores
+        };
+        fused::softmax(&scores.to_dtype(accumulation(scores.dtype()))?)?.to_dtype(own.dtype())
     }
 
-    /// What is added to scores, `[queries, 1, keys]`, made on the device from the limits of each query.
-    fn mask(&self, queries: &Range<usize>, keys: &Range<usize>, like: &Tensor) -> Result<Tensor> {
+    /// Makes on the device what is added to scores, `[key_value, queries · group, keys]`, from the limits of each query.
+    fn mask(&self, queries: &Range<usize>, keys: &Range<usize>, scores: &Tensor) -> Result<Tensor> {
+        let device = scores.device();
         let column = |limit: &dyn Fn(i64) -> i64| {
             let limits: Vec<i64> = queries.clone().map(|query| limit(query as i64)).collect();
-            Tensor::from_vec(limits, (queries.len(), 1, 1), like.device())
+            Tensor::from_vec(limits, (1, queries.len(), 1, 1), device)
         };
-        let keys: Vec<i64> = keys.clone().map(|key| key as i64).collect();
-        let keys = Tensor::from_slice(&keys, (1, 1, keys.len()), like.device())?;
-        let mut hidden = keys.broadcast_gt(&column(&|query| query)?)?;
+        let row: Vec<i64> = keys.clone().map(|key| key as i64).collect();
+        let row = Tensor::from_vec(row, (1, 1, 1, keys.len()), device)?;
+        let mut hidden = row.broadcast_gt(&column(&|query| query)?)?;
         if let Some(window) = self.window {
-            hidden = (hidden + keys.broadcast_le(&column(&|query| query - window as i64)?)?)?;
+            hidden = (hidden + row.broadcast_le(&column(&|query| query - window as i64)?)?)?;
         }
-        hidden.to_dtype(like.dtype())?.affine(HIDDEN, 0.0)
+        let Heads { key_value, .. } = self.heads;
+        let added = hidden.to_dtype(accumulation(scores.dtype()))?.affine(HIDDEN, 0.0)?.to_dtype(scores.dtype())?;
+        let every = added.broadcast_as((key_value, queries.len(), self.heads.group(), keys.len()))?.contiguous()?;
+        every.reshape((key_value, queries.len() * self.heads.group(), keys.len()))
     }
 
-    fn split(&self, [query, key, value]: [&Tensor; 3], sequence: &Range<usize>) -> Result<[Tensor; 3]> {
-        let heads = self.heads;
-        Ok([
-            split(query, sequence, heads, heads.group())?,
-            split(key, sequence, heads, 1)?,
-            split(value, sequence, heads, 1)?,
-        ])
+    /// One sequence of `[tokens, query · dim]` as `[key_value, tokens · group, dim]`.
+    ///
+    /// The query heads of a group become rows of one product beside their token, so that keys are not repeated and the
+    /// rows of a block of tokens lie together.
+    fn split_queries(&self, tensor: &Tensor, sequence: &Range<usize>) -> Result<Tensor> {
+        self.split(tensor, sequence, self.heads.group())
     }
 
-    /// The rows of a block of queries in `[key_value, tokens · group, _]`.
-    fn queries(&self, tensor: &Tensor, queries: &Range<usize>) -> Result<Tensor> {
-        let group = self.heads.group();
-        tensor.narrow(1, queries.start * group, queries.len() * group)
+    /// One sequence of `[tokens, key_value · dim]` as `[key_value, tokens, dim]`.
+    fn split_keys(&self, tensor: &Tensor, sequence: &Range<usize>) -> Result<Tensor> {
+        self.split(tensor, sequence, 1)
     }
 
-    /// Undoes [`split`].
+    fn split(&self, tensor: &Tensor, sequence: &Range<usize>, group: usize) -> Result<Tensor> {
+        let (tokens, Heads { key_value, dim, .. }) = (sequence.len(), self.heads);
+        let rows = tensor.narrow(0, sequence.start, tokens)?.reshape((tokens, key_value, group, dim))?;
+        rows.permute((1, 0, 2, 3))?.contiguous()?.reshape((key_value, tokens * group, dim))
+    }
+
+    /// Undoes [`Self::split`].
     fn join(&self, tensor: &Tensor, group: usize) -> Result<Tensor> {
-        let Heads { key_value, dim, .. } = self.heads;
-        let tokens = tensor.dim(1)? / group;
+        let (tokens, Heads { key_value, dim, .. }) = (tensor.dim(1)? / group, self.heads);
         let heads = tensor.reshape((key_value, tokens, group, dim))?.permute((1, 0, 2, 3))?;
         heads.contiguous()?.reshape((tokens, key_value * group * dim))
     }
+
+    /// The rows of a block of queries in `[key_value, tokens · group, _]`.
+    fn rows(&self, tensor: &Tensor, queries: &Range<usize>) -> Result<Tensor> {
+        let group = self.heads.group();
+        tensor.narrow(1, queries.start * group, queries.len() * group)
+    }
 }
 
-/// What is added to the scores of a pair of blocks, by numbers of queries and keys and the way from one to the other.
-type Masks = HashMap<(usize, usize, i64), Tensor>;
-
-/// One sequence of `[tokens, key_value · group · dim]` as `[key_value, tokens · group, dim]`.
+/// Returns columns to put beside dO and beside V, so that their product is dO Vᵀ − mean.
 ///
-/// The query heads of a group become rows of one product beside their token, so that keys are not repeated and the rows
-/// of a block of tokens lie together.
-fn split(tensor: &Tensor, sequence: &Range<usize>, heads: Heads, group: usize) -> Result<Tensor> {
-    let rows = tensor.narrow(0, sequence.start, sequence.len())?;
-    let rows = rows.reshape((sequence.len(), heads.key_value, group, heads.dim))?.permute((1, 0, 2, 3))?;
-    rows.contiguous()?.reshape((heads.key_value, sequence.len() * group, heads.dim))
+/// In half precision the mean is a sum of three numbers of it, which hold as many digits as one in single; zeros fill up
+/// to eight columns, as tensor cores want them.
+fn subtracted(mean: &Tensor, value: &Tensor) -> Result<(Tensor, Tensor)> {
+    let dtype = value.dtype();
+    let (parts, columns) = if accumulation(dtype) == dtype { (1, 1) } else { (3, 8) };
+    let mut left = mean.neg()?;
+    let mut beside = Vec::with_capacity(parts + 1);
+    for _ in 0..parts {
+        let part = left.to_dtype(dtype)?;
+        left = (left - part.to_dtype(mean.dtype())?)?;
+        beside.push(part);
+    }
+    let (key_value, rows, _) = mean.dims3()?;
+    beside.push(Tensor::zeros((key_value, rows, columns - parts), dtype, mean.device())?);
+    let ones: Vec<f32> = (0..columns).map(|column| if column < parts { 1.0 } else { 0.0 }).collect();
+    let ones = Tensor::from_vec(ones, (1, 1, columns), mean.device())?.to_dtype(dtype)?;
+    let beside_value = ones.broadcast_as((key_value, value.dim(1)?, columns))?.contiguous()?;
+    let beside: Vec<Tensor> = beside.into_iter().filter(|part| part.elem_count() > 0).collect();
+    Ok((Tensor::cat(&beside, 2)?, beside_value))
 }
 
-fn block_of(tensor: &Tensor, rows: &Range<usize>) -> Result<Tensor> {
-    tensor.narrow(1, rows.start, rows.len())
-}
-
-fn add(total: &mut Option<Tensor>, more: Tensor) -> Result<()> {
-    *total = Some(match total.take() {
-        Some(before) => (before + more)?,
-        None => more,
-    });
-    Ok(())
+/// Adds to some rows of a sum `[key_value, tokens, dim]`, in place.
+fn add(sum: &Tensor, rows: &Range<usize>, more: &Tensor) -> Result<()> {
+    let added = (sum.narrow(1, rows.start, rows.len())? + more)?;
+    sum.slice_set(&added, 1, rows.start)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
     use super::*;
+    use candle_core::DType;
+
     use crate::blocks::test_support::{check_against_differences, check_half, normal};
 
     const HEADS: Heads = Heads { query: 6, key_value: 2, dim: 4 };
@@ -356,7 +323,20 @@ mod tests {
     }
 
     #[test]
-    fn blocks_grow_with_the_sequence_within_limits() {
-        assert_eq!([1, 4096, 8192, 131_072].map(block_tokens), [256, 512, 1024, 2048]);
+    fn blocks_shrink_as_sequences_grow() {
+        let heads = Heads { query: 28, key_value: 4, dim: 128 };
+        assert_eq!([1, 8192, 131_072, 1 << 20].map(|tokens| block_tokens(heads, tokens)), [512, 512, 128, 64]);
+    }
+
+    #[test]
+    fn a_mean_in_three_parts_has_the_digits_of_single_precision() {
+        let mean = normal("mean", &[2, 5, 1]).to_dtype(DType::F32).unwrap();
+        let value = Tensor::zeros((2, 3, 4), DType::BF16, mean.device()).unwrap();
+        let (left, right) = subtracted(&mean, &value).unwrap();
+        assert_eq!((left.dims(), right.dims()), (&[2, 5, 8][..], &[2, 3, 8][..]));
+        let exact = |tensor: Tensor| tensor.to_dtype(DType::F64).unwrap();
+        let product = exact(left).matmul(&exact(right).t().unwrap().contiguous().unwrap()).unwrap();
+        let error = product.broadcast_add(&exact(mean)).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(error.to_scalar::<f64>().unwrap() < 1e-6);
     }
 }

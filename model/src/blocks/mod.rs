@@ -15,6 +15,7 @@ mod attention_cpu;
 mod composed;
 mod cpu;
 pub mod embedding;
+mod fused;
 pub mod linear;
 mod product;
 pub mod rms_norm;

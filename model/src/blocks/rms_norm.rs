@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 
 use super::composed::{accumulation, by_rows, sum_of_rows, with_backward};
-use super::cpu;
+use super::{cpu, fused};
 
 /// Normalises each row of `input` `[tokens, width]` and scales it by `weight` `[width]`.
 ///
@@ -19,10 +19,16 @@ pub fn rms_norm(input: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor>
 
 fn rms_norm_composed(input: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
     let detached = (input.detach(), weight.detach());
-    let [output] = by_rows(&[&detached.0], |rows| {
-        let (normed, _) = normed(&rows[0], epsilon)?;
-        Ok([normed.to_dtype(input.dtype())?.broadcast_mul(&detached.1)?])
-    })?;
+    let output = match fused::rms_norm(&detached.0, &detached.1, epsilon) {
+        Some(output) => output?,
+        None => {
+            let [output] = by_rows(&[&detached.0], |rows| {
+                let (normed, _) = normed(&rows[0], epsilon)?;
+                Ok([normed.to_dtype(input.dtype())?.broadcast_mul(&detached.1)?])
+            })?;
+            output
+        }
+    };
     with_backward("rms-norm", [input, weight], output, move |[input, weight], _, grad| {
         let precise = accumulation(input.dtype());
         let scaled_by = weight.to_dtype(precise)?;

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor};
 
 use super::composed::{by_rows, with_backward};
-use super::cpu;
+use super::{cpu, fused};
 
 /// Holds cosine and sine of every position of a batch, each `[tokens, head_dim / 2]`.
 #[derive(Debug, Clone)]
@@ -75,7 +75,12 @@ fn turned(input: &Tensor, cosine: &Tensor, sine: &Tensor) -> Result<Tensor> {
     let half = cosine.dim(1)?;
     let [output] = by_rows(&[input, cosine, sine], |rows| {
         let (tokens, width) = rows[0].dims2()?;
-        let heads = rows[0].to_dtype(cosine.dtype())?.reshape((tokens, width / (2 * half), 2, half))?;
+        let precise = rows[0].to_dtype(cosine.dtype())?;
+        let by_head = precise.reshape((tokens, width / (2 * half), 2 * half))?;
+        if let Some(turned) = fused::rotate(&by_head, &rows[1], &rows[2]) {
+            return Ok([turned?.reshape((tokens, width))?.to_dtype(input.dtype())?]);
+        }
+        let heads = precise.reshape((tokens, width / (2 * half), 2, half))?;
         let (first, second) = (heads.narrow(2, 0, 1)?, heads.narrow(2, 1, 1)?);
         let cosine = rows[1].reshape((tokens, 1, 1, half))?;
         let sine = rows[2].reshape((tokens, 1, 1, half))?;
