@@ -2,17 +2,17 @@
 //! `model.safetensors`, or several safetensors with an index.
 //!
 //! The files' bytes are the primitive, so that a caller can keep them in any store; [`CheckpointFiles::read_dir`] and
-//! [`CheckpointFiles::write_dir`] are the local form.
+//! [`CheckpointFiles::write_dir`] are the local form. [`Checkpoint::open`] maps files instead of reading them.
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use candle_core::{DType, Device};
+use safetensors::tensor::TensorView;
 use serde::Deserialize;
 
+use crate::checkpoint_tensors::CheckpointTensors;
 use crate::config::Qwen2Config;
 use crate::error::{ModelError, Result};
-use crate::parameters::{is_head, parameter_shapes, random_parameter};
 use crate::qwen2::StepModel;
 use crate::tokenizer::StepTokenizer;
 
@@ -37,7 +37,7 @@ pub enum HeadInit {
 /// Holds a loaded model with what it needs to read text.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    /// The model, in f32.
+    /// The model.
     pub model: StepModel,
     /// The tokenizer it was trained with.
     pub tokenizer: StepTokenizer,
@@ -58,7 +58,7 @@ struct Index {
 }
 
 impl CheckpointFiles {
-    /// Writes a model and its tokenizer as files, weights in f32. Equal models give equal bytes.
+    /// Writes a model and its tokenizer as files, weights in the model's dtype. Equal models give equal bytes.
     ///
     /// # Errors
     /// The tokenizer has ids that the model does not know.
@@ -66,14 +66,15 @@ impl CheckpointFiles {
         require_room(model.config(), tokenizer)?;
         let mut bytes = BTreeMap::new();
         for (name, parameter) in model.parameters() {
-            let numbers = parameter.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-            let little_endian: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            let size = parameter.elem_count() * parameter.dtype().size_in_bytes();
+            let mut little_endian = Vec::with_capacity(size);
+            parameter.write_bytes(&mut little_endian)?;
             bytes.insert(name.as_str(), (parameter.dims().to_vec(), little_endian));
         }
         let refused = |error: safetensors::SafeTensorError| ModelError::Checkpoint(format!("{WEIGHTS_FILE}: {error}"));
         let mut views = Vec::with_capacity(bytes.len());
         for (name, (shape, data)) in &bytes {
-            views.push((*name, TensorView::new(Dtype::F32, shape.clone(), data).map_err(refused)?));
+            views.push((*name, TensorView::new(model.dtype().into(), shape.clone(), data).map_err(refused)?));
         }
         // Hugging Face's loader refuses files without this entry.
         let metadata = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
@@ -84,7 +85,7 @@ impl CheckpointFiles {
             "clean_up_tokenization_spaces": false,
         });
         Ok(Self::new(vec![
-            (CONFIG_FILE.to_owned(), model.config().to_json().into_bytes()),
+            (CONFIG_FILE.to_owned(), config_json(model)?.into_bytes()),
             (TOKENIZER_FILE.to_owned(), tokenizer.to_json().as_bytes().to_vec()),
             ("tokenizer_config.json".to_owned(), format!("{tokenizer_config:#}\n").into_bytes()),
             (WEIGHTS_FILE.to_owned(), weights),
@@ -125,19 +126,12 @@ impl CheckpointFiles {
     /// Computes the checkpoint's identity: 32 hex digits of BLAKE3 over names and contents, in name order, of the files
     /// that [`Self::load`] reads. Other files, such as `tokenizer_config.json` for other libraries, do not change it.
     pub fn model_id(&self) -> String {
-        let is_read =
-            |name: &str| [CONFIG_FILE, TOKENIZER_FILE, INDEX_FILE].contains(&name) || name.ends_with(".safetensors");
-        let mut hasher = blake3::Hasher::new();
-        for (name, content) in self.files.iter().filter(|(name, _)| is_read(name)) {
-            for part in [name.as_bytes(), content] {
-                hasher.update(&(part.len() as u64).to_le_bytes());
-                hasher.update(part);
-            }
-        }
-        hasher.finalize().to_hex()[..32].to_owned()
+        model_id(self.files.iter().map(|(name, content)| (name.as_str(), content.as_slice())))
     }
 
-    /// Loads the model in f32 (from f32, bf16 or f16) and the tokenizer.
+    /// Loads the model on the CPU in f32 (from f32, bf16 or f16) and the tokenizer.
+    ///
+    /// For large models there is [`Checkpoint::open`], which never has the files in memory.
     ///
     /// A language-model head is ignored, so that pretrained backbones load with [`HeadInit::RandomIfMissing`].
     ///
@@ -147,21 +141,13 @@ impl CheckpointFiles {
         let config = Qwen2Config::from_json(self.text(CONFIG_FILE)?)?;
         let tokenizer = StepTokenizer::from_json(self.text(TOKENIZER_FILE)?)?;
         require_room(&config, &tokenizer)?;
-        let mut tensors = BTreeMap::new();
+        let mut tensors = CheckpointTensors::new(config, Device::Cpu, DType::F32);
         // A single file wins, as in Hugging Face's loader.
         let index = self.get(INDEX_FILE).filter(|_| self.get(WEIGHTS_FILE).is_none());
         for file in Self::weight_files(index)? {
-            read_tensors(&file, self.require(&file)?, &mut tensors)?;
+            tensors.read(&file, self.require(&file)?)?;
         }
-        if let HeadInit::RandomIfMissing(seed) = head {
-            for (name, shape) in parameter_shapes(&config) {
-                if is_head(&name) && !tensors.contains_key(&name) {
-                    let tensor = random_parameter(&name, &shape, &config, seed, &Device::Cpu)?;
-                    tensors.insert(name, tensor);
-                }
-            }
-        }
-        Ok(Checkpoint { model: StepModel::from_tensors(config, tensors)?, tokenizer, model_id: self.model_id() })
+        Ok(Checkpoint { model: tensors.into_model(head)?, tokenizer, model_id: self.model_id() })
     }
 
     fn require(&self, name: &str) -> Result<&[u8]> {
@@ -174,7 +160,39 @@ impl CheckpointFiles {
     }
 }
 
-fn require_room(config: &Qwen2Config, tokenizer: &StepTokenizer) -> Result<()> {
+/// Computes the identity of files that come in the order of their names.
+pub(crate) fn model_id<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let is_read =
+        |name: &str| [CONFIG_FILE, TOKENIZER_FILE, INDEX_FILE].contains(&name) || name.ends_with(".safetensors");
+    let mut hasher = blake3::Hasher::new();
+    for (name, content) in files.filter(|(name, _)| is_read(name)) {
+        for part in [name.as_bytes(), content] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// Writes `config.json` with the dtype the weights are in.
+fn config_json(model: &StepModel) -> Result<String> {
+    let json = model.config().to_json();
+    let invalid = |source| ModelError::Json { what: CONFIG_FILE.to_owned(), source };
+    let mut document: serde_json::Value = serde_json::from_str(&json).map_err(invalid)?;
+    document["torch_dtype"] = torch_name(model.dtype())?.into();
+    Ok(format!("{document:#}\n"))
+}
+
+fn torch_name(dtype: DType) -> Result<&'static str> {
+    match dtype {
+        DType::F32 => Ok("float32"),
+        DType::BF16 => Ok("bfloat16"),
+        DType::F16 => Ok("float16"),
+        other => Err(ModelError::Checkpoint(format!("weights in {other:?} are not written, only F32, BF16 and F16"))),
+    }
+}
+
+pub(crate) fn require_room(config: &Qwen2Config, tokenizer: &StepTokenizer) -> Result<()> {
     if tokenizer.vocab_size() <= config.vocab_size {
         return Ok(());
     }
@@ -182,29 +200,6 @@ fn require_room(config: &Qwen2Config, tokenizer: &StepTokenizer) -> Result<()> {
     let reason =
         format!("the tokenizer has {tokens} ids, the model's embedding {rows} rows: they do not belong together");
     Err(ModelError::Checkpoint(reason))
-}
-
-/// Reads one safetensors file into `tensors` as f32.
-fn read_tensors(file: &str, content: &[u8], tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
-    let refused = |reason: String| ModelError::Checkpoint(format!("{file}: {reason}"));
-    let parsed = SafeTensors::deserialize(content).map_err(|error| refused(error.to_string()))?;
-    for (name, view) in parsed.iter() {
-        // Not parameters of a token classifier, but written by the causal model's authors.
-        if name == "lm_head.weight" || name.ends_with("rotary_emb.inv_freq") {
-            continue;
-        }
-        let dtype = match view.dtype() {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
-            other => return Err(refused(format!("tensor {name} has type {other:?}, only F32, F16 and BF16 are read"))),
-        };
-        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu)?.to_dtype(DType::F32)?;
-        if tensors.insert(name.to_owned(), tensor).is_some() {
-            return Err(refused(format!("tensor {name} is in another file as well")));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use candle_core::Tensor;
+
 use super::*;
 
 fn tokenizer() -> StepTokenizer {

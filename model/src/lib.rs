@@ -12,6 +12,8 @@ pub mod batch;
 pub mod blocks;
 pub mod checkpoint;
 mod checkpoint_dir;
+mod checkpoint_mapped;
+mod checkpoint_tensors;
 pub mod collective;
 pub mod config;
 pub mod encode;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
 use crate::config::{NUM_LABELS, Qwen2Config};
 use crate::error::{ModelError, Result};
@@ -81,16 +81,51 @@ pub fn random_parameter(
     seed: u64,
     device: &Device,
 ) -> Result<Tensor> {
-    let count = shape.iter().product();
-    let values = if name.ends_with("norm.weight") {
-        vec![1.0; count]
-    } else if name.ends_with(".bias") {
-        vec![0.0; count]
-    } else {
-        let deviation = if is_head(name) { HEAD_DEVIATION } else { config.initializer_range };
-        SeededRng::new(seed, name).normals(count, deviation)
-    };
-    Ok(Tensor::from_vec(values, shape, device)?)
+    Ok(match Start::of(name, config) {
+        Start::Constant(value) => Tensor::full(value, shape, device)?,
+        Start::Normal { deviation } => {
+            let values = SeededRng::new(seed, name).normals(shape.iter().product(), deviation);
+            Tensor::from_vec(values, shape, device)?
+        }
+    })
+}
+
+/// Draws a parameter as [`random_parameter`] does, but with the device's own generator and in `dtype`: for models that
+/// the host would take minutes to draw. What comes depends on the device's seed and on what was drawn before.
+///
+/// # Errors
+/// The device refuses memory.
+pub fn random_parameter_on(
+    name: &str,
+    shape: &[usize],
+    config: &Qwen2Config,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    Ok(match Start::of(name, config) {
+        Start::Constant(value) => Tensor::full(value, shape, device)?.to_dtype(dtype)?,
+        // Devices draw no half precision.
+        Start::Normal { deviation } => Tensor::randn(0f32, deviation as f32, shape, device)?.to_dtype(dtype)?,
+    })
+}
+
+/// What a parameter is before training.
+enum Start {
+    Constant(f32),
+    Normal { deviation: f64 },
+}
+
+impl Start {
+    fn of(name: &str, config: &Qwen2Config) -> Self {
+        if name.ends_with("norm.weight") {
+            Self::Constant(1.0)
+        } else if name.ends_with(".bias") {
+            Self::Constant(0.0)
+        } else {
+            let deviation = if is_head(name) { HEAD_DEVIATION } else { config.initializer_range };
+            Self::Normal { deviation }
+        }
+    }
 }
 
 /// The parameters of one decoder layer, as a forward pass reads them.

@@ -8,7 +8,7 @@ use crate::batch::PackedBatch;
 use crate::blocks::{Heads, RotaryTable, causal_attention, linear, rms_norm, rotate, select_rows, swiglu};
 use crate::config::Qwen2Config;
 use crate::error::{ModelError, Result};
-use crate::parameters::{LayerWeights, Weights, parameter_shapes, random_parameter};
+use crate::parameters::{LayerWeights, Weights, parameter_shapes, random_parameter, random_parameter_on};
 use crate::train_config::TrainedParameters;
 
 /// Holds a model's configuration and its parameters by Hugging Face name.
@@ -35,14 +35,37 @@ impl StepModel {
         Self::from_tensors(config, tensors)
     }
 
-    /// Takes parameters by name.
+    /// Draws a model's parameters in `dtype` on `device`: on the CPU those of [`Self::random`], rounded; elsewhere with
+    /// the device's own generator, which is fast and gives other numbers than the CPU.
     ///
     /// # Errors
-    /// Names what is missing, extra or misshapen, and what the configuration asks for.
+    /// The configuration does not fit together, or the device refuses memory.
+    pub fn random_on(config: Qwen2Config, seed: u64, dtype: DType, device: &Device) -> Result<Self> {
+        config.validate()?;
+        if !device.is_cpu() {
+            device.set_seed(seed)?;
+        }
+        let tensors = parameter_shapes(&config).into_iter().map(|(name, shape)| {
+            let tensor = if device.is_cpu() {
+                random_parameter(&name, &shape, &config, seed, device)?.to_dtype(dtype)?
+            } else {
+                random_parameter_on(&name, &shape, &config, dtype, device)?
+            };
+            Ok((name, tensor))
+        });
+        let tensors = tensors.collect::<Result<_>>()?;
+        Self::from_tensors(config, tensors)
+    }
+
+    /// Takes parameters by name, all in one dtype, which is that of the model.
+    ///
+    /// # Errors
+    /// Names what is missing, extra, misshapen or of another dtype, and what the configuration asks for.
     pub fn from_tensors(config: Qwen2Config, mut tensors: BTreeMap<String, Tensor>) -> Result<Self> {
         config.validate()?;
         let mut parameters = BTreeMap::new();
         let mut device = Device::Cpu;
+        let mut common = None;
         for (name, shape) in parameter_shapes(&config) {
             let Some(tensor) = tensors.remove(&name) else {
                 return Err(ModelError::Checkpoint(format!("tensor {name} of shape {shape:?} is missing")));
@@ -52,8 +75,13 @@ impl StepModel {
                 let reason = format!("tensor {name} has shape {found:?}, config.json asks for {shape:?}");
                 return Err(ModelError::Checkpoint(reason));
             }
+            let common = *common.get_or_insert(tensor.dtype());
+            if tensor.dtype() != common {
+                let reason = format!("tensor {name} is in {:?}, those before it in {common:?}", tensor.dtype());
+                return Err(ModelError::Checkpoint(reason));
+            }
             device = tensor.device().clone();
-            parameters.insert(name, Var::from_tensor(&tensor.to_dtype(DType::F32)?)?);
+            parameters.insert(name, Var::from_tensor(&tensor)?);
         }
         if !tensors.is_empty() {
             let names: Vec<_> = tensors.keys().take(5).cloned().collect();
@@ -73,14 +101,14 @@ impl StepModel {
         &self.parameters
     }
 
+    /// Returns the parameters' dtype.
+    pub fn dtype(&self) -> DType {
+        self.parameters.values().next().map_or(DType::F32, |parameter| parameter.dtype())
+    }
+
     /// Returns the device that holds the parameters.
     pub fn device(&self) -> &Device {
         &self.device
-    }
-
-    /// Returns the dtype of the parameters.
-    pub fn dtype(&self) -> DType {
-        self.parameters.values().next().map_or(DType::F32, |parameter| parameter.dtype())
     }
 
     /// Counts the parameters' numbers.

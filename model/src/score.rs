@@ -1,5 +1,6 @@
 //! Scoring: step rewards of sequences, forward only.
 
+use candle_core::DType;
 use rayon::prelude::*;
 
 use crate::batch::PackedBatch;
@@ -25,7 +26,7 @@ pub fn score_sequence(model: &StepModel, input_ids: &[u32], step_positions: &[u3
         return Ok(Vec::new());
     }
     let logits = model.forward_batch(&PackedBatch::of(input_ids, step_positions)?, None)?;
-    let rows = logits.to_vec2::<f32>()?;
+    let rows = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     let score = |row: &Vec<f32>| match row.as_slice() {
         [vulnerable, secure] if vulnerable.is_finite() && secure.is_finite() => {
             let reward = step_reward([f64::from(*vulnerable), f64::from(*secure)]);

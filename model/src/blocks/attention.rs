@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::attention_cpu::CausalAttention;
-use super::cpu;
+use super::{attention_blocks, cpu};
 
 /// Queries per block: small enough to skip most of what lies above the diagonal, large enough for the matrix product.
 pub(super) const QUERY_BLOCK: usize = 64;
@@ -68,7 +68,8 @@ pub fn causal_attention(
         let sequences = sequences.to_vec();
         return query.apply_op3(key, value, CausalAttention { heads, sequences });
     }
-    attention_composed(query, key, value, heads, sequences, QUERY_BLOCK)
+    let longest = sequences.iter().map(Range::len).max().unwrap_or(0);
+    attention_composed(query, key, value, heads, sequences, attention_blocks::block_tokens(heads, longest))
 }
 
 fn attention_composed(
@@ -77,44 +78,9 @@ fn attention_composed(
     value: &Tensor,
     heads: Heads,
     sequences: &[Range<usize>],
-    query_block: usize,
+    block: usize,
 ) -> Result<Tensor> {
-    let mut outputs = Vec::new();
-    for sequence in sequences {
-        let per_head = |tensor: &Tensor, last: usize| -> Result<Tensor> {
-            let rows = tensor.narrow(0, sequence.start, last)?;
-            rows.reshape((last, heads.key_value, heads.dim))?.transpose(0, 1)?.contiguous()
-        };
-        for start in (0..sequence.len()).step_by(query_block) {
-            let end = sequence.len().min(start + query_block);
-            let queries = query.narrow(0, sequence.start + start, end - start)?;
-            let (key, value) = (per_head(key, end)?, per_head(value, end)?);
-            outputs.push(attend_block(&queries, &key, &value, heads, start)?);
-        }
-    }
-    Tensor::cat(&outputs, 0)
-}
-
-/// Attends from the queries `start..` of one sequence to its first keys, `[key_value, keys, dim]`.
-///
-/// The query heads of a group become rows of one product, so that keys are not repeated.
-fn attend_block(queries: &Tensor, key: &Tensor, value: &Tensor, heads: Heads, start: usize) -> Result<Tensor> {
-    let (rows, keys) = (queries.dim(0)?, key.dim(1)?);
-    let (group, dim) = (heads.group(), heads.dim);
-    let grouped = queries.reshape((rows, heads.key_value, group, dim))?.permute((1, 2, 0, 3))?;
-    let grouped = grouped.contiguous()?.reshape((heads.key_value, group * rows, dim))?;
-    let scores = (grouped.matmul(&key.transpose(1, 2)?.contiguous()?)? * (dim as f64).sqrt().recip())?;
-    let mask = (0..group * rows).flat_map(|row| {
-        let last = start + row % rows;
-        (0..keys).map(move |key| if key <= last { 0f32 } else { f32::NEG_INFINITY })
-    });
-    let mask = Tensor::from_iter(mask, queries.device())?.reshape((1, group * rows, keys))?;
-    let scores = scores.broadcast_add(&mask.to_dtype(queries.dtype())?)?;
-    // The maximum only shifts: without it in the graph the gradient is the same.
-    let exponentials = scores.broadcast_sub(&scores.detach().max_keepdim(D::Minus1)?)?.exp()?;
-    let weights = exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?;
-    let attended = weights.matmul(value)?.reshape((heads.key_value, group, rows, dim))?;
-    attended.permute((2, 0, 1, 3))?.contiguous()?.reshape((rows, heads.query * dim))
+    attention_blocks::attention([query, key, value], heads, sequences, None, block)
 }
 
 #[cfg(test)]

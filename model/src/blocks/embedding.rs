@@ -1,6 +1,10 @@
 //! Rows by index: token embeddings, and the few rows of a sequence that carry a separator.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Result, Tensor};
+
+use super::composed::{accumulation, with_backward};
 
 /// Picks rows of `table` `[rows, width]`; the backward adds up the gradients of rows picked repeatedly.
 ///
@@ -8,17 +12,53 @@ use candle_core::{Result, Tensor};
 /// An index is out of range.
 pub fn select_rows(table: &Tensor, rows: &[u32]) -> Result<Tensor> {
     let indices = Tensor::from_slice(rows, rows.len(), table.device())?;
-    table.index_select(&indices, 0)
+    if accumulation(table.dtype()) == table.dtype() {
+        return table.index_select(&indices, 0);
+    }
+    select_rows_composed(table, rows)
+}
+
+/// Adds up gradients of repeated rows in the dtype of sums before they are rounded to the table's.
+fn select_rows_composed(table: &Tensor, rows: &[u32]) -> Result<Tensor> {
+    let indices = Tensor::from_slice(rows, rows.len(), table.device())?;
+    let output = table.detach().index_select(&indices, 0)?;
+    let mut places: BTreeMap<u32, u32> = rows.iter().map(|row| (*row, 0)).collect();
+    places.values_mut().zip(0..).for_each(|(place, index)| *place = index);
+    let distinct: Vec<u32> = places.keys().copied().collect();
+    let place_of_row: Vec<u32> = rows.iter().map(|row| places[row]).collect();
+    with_backward("select-rows", [table], output, move |[table], _, grad| {
+        let (device, width) = (table.device(), table.dim(1)?);
+        let grad = grad.to_dtype(accumulation(table.dtype()))?.contiguous()?;
+        let sums = Tensor::zeros((distinct.len(), width), grad.dtype(), device)?;
+        let sums = sums.index_add(&Tensor::from_slice(&place_of_row, place_of_row.len(), device)?, &grad, 0)?;
+        let distinct = Tensor::from_slice(&distinct, distinct.len(), device)?;
+        let gradient = table.zeros_like()?.index_add(&distinct, &sums.to_dtype(table.dtype())?, 0)?;
+        Ok([Some(gradient)])
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocks::test_support::{check_against_differences, check_native, normal};
+    use crate::blocks::test_support::{check_against_differences, check_half, check_native, normal};
 
     #[test]
     fn gradients_equal_finite_differences_with_repeated_rows() {
         check_against_differences(&[normal("table", &[5, 3])], |t| select_rows(&t[0], &[4, 1, 1, 0, 4, 4]));
+    }
+
+    #[test]
+    fn the_form_for_half_precision_equals_the_other() {
+        let rows: Vec<u32> = (0..40).map(|i| i * 7 % 13).collect();
+        let table = [normal("table", &[15, 4])];
+        check_against_differences(&table, |t| select_rows_composed(&t[0], &rows));
+        check_native(&table, |t| select_rows_composed(&t[0], &rows), |t| select_rows(&t[0], &rows));
+    }
+
+    #[test]
+    fn a_row_picked_a_thousand_times_keeps_its_gradient_in_half_precision() {
+        let rows: Vec<u32> = (0..2000).map(|i| i % 2 * 3).collect();
+        check_half(&[normal("table", &[5, 4])], |t| select_rows(&t[0], &rows));
     }
 
     #[test]

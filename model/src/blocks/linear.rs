@@ -5,6 +5,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
+use super::composed::{sum_of_rows, with_backward};
 use super::cpu;
 use super::product::{add_product, matrix, product};
 
@@ -24,10 +25,26 @@ pub fn linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<
 }
 
 fn linear_composed(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let product = input.matmul(&weight.t()?)?;
+    let product = input.detach().matmul(&weight.detach().t()?)?;
+    // Each tells what it computes for nothing: a weight that is not trained costs no product.
+    let (of_input, of_weight) = (input.track_op(), weight.track_op());
+    let gradients = move |input: &Tensor, weight: &Tensor, grad: &Tensor| -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let of_input = of_input.then(|| grad.matmul(weight)).transpose()?;
+        let of_weight = of_weight.then(|| grad.t()?.matmul(input)).transpose()?;
+        Ok((of_input, of_weight))
+    };
     match bias {
-        Some(bias) => product.broadcast_add(bias),
-        None => Ok(product),
+        None => with_backward("linear", [input, weight], product, move |[input, weight], _, grad| {
+            Ok(gradients(input, weight, grad)?.into())
+        }),
+        Some(bias) => {
+            let output = product.broadcast_add(&bias.detach())?;
+            with_backward("linear-bias", [input, weight, bias], output, move |[input, weight, _], _, grad| {
+                let (of_input, of_weight) = gradients(input, weight, grad)?;
+                Ok([of_input, of_weight, Some(sum_of_rows(grad)?)])
+            })
+        }
     }
 }
 
@@ -124,7 +141,7 @@ fn column_sums(grad: &Tensor) -> Result<Tensor> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::blocks::test_support::{check_against_differences, check_native, normal};
+    use crate::blocks::test_support::{check_against_differences, check_half, check_native, normal};
 
     #[test]
     fn gradients_equal_finite_differences() {
@@ -144,5 +161,11 @@ mod tests {
         let (x, w) = (normal("x", &[5, 3]), normal("w", &[4, 2]));
         let to_f32 = |t: &Tensor| t.to_dtype(candle_core::DType::F32).unwrap();
         assert!(linear(&to_f32(&x), &to_f32(&w), None).is_err());
+    }
+
+    #[test]
+    fn half_precision_sums_in_single() {
+        let inputs = [normal("x", &[900, 33]), normal("w", &[24, 33]), normal("b", &[24])];
+        check_half(&inputs, |t| linear(&t[0], &t[1], Some(&t[2])));
     }
 }

@@ -3,15 +3,19 @@
 //! Rows are tokens: every block works on `[tokens, width]`, and sequences of a batch lie one after the other without
 //! padding. Only [`attention`] and the positions of [`rotary`] know where one sequence ends and the next begins.
 //!
-//! Each block exists twice. The composed form uses tensor operations that all have a backward and runs in any dtype on
-//! any device; the native form is one multi-threaded operation for f32 on the CPU with its own backward. A block picks
-//! the native form where it applies. Gradients of the composed forms are tested against finite differences in f64, the
-//! native forms against the composed ones.
+//! Each block exists twice. The composed form is made of tensor operations, forward and backward, and runs in any dtype
+//! on any device; in half precision it computes norms, exponentials and sums in single. The native form is one
+//! multi-threaded operation for f32 on the CPU. Both keep their inputs and output for the backward and nothing between. A
+//! block picks the native form where it applies. Gradients of the composed forms are tested against finite differences in
+//! f64, the native forms against the composed ones.
 
 pub mod attention;
+mod attention_blocks;
 mod attention_cpu;
+mod composed;
 pub(crate) mod cpu;
 pub mod embedding;
+mod fused;
 pub mod linear;
 mod product;
 pub mod rms_norm;

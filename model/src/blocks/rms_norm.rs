@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 
-use super::cpu;
+use super::composed::{accumulation, by_rows, sum_of_rows, with_backward};
+use super::{cpu, fused};
 
 /// Normalises each row of `input` `[tokens, width]` and scales it by `weight` `[width]`.
 ///
@@ -17,9 +18,37 @@ pub fn rms_norm(input: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor>
 }
 
 fn rms_norm_composed(input: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Tensor> {
-    let mean_square = input.sqr()?.mean_keepdim(D::Minus1)?;
-    let scale = (mean_square + epsilon)?.sqrt()?.recip()?;
-    input.broadcast_mul(&scale)?.broadcast_mul(weight)
+    let detached = (input.detach(), weight.detach());
+    let output = match fused::rms_norm(&detached.0, &detached.1, epsilon) {
+        Some(output) => output?,
+        None => {
+            let [output] = by_rows(&[&detached.0], |rows| {
+                let (normed, _) = normed(&rows[0], epsilon)?;
+                Ok([normed.to_dtype(input.dtype())?.broadcast_mul(&detached.1)?])
+            })?;
+            output
+        }
+    };
+    with_backward("rms-norm", [input, weight], output, move |[input, weight], _, grad| {
+        let precise = accumulation(input.dtype());
+        let scaled_by = weight.to_dtype(precise)?;
+        let [of_input, of_weight] = by_rows(&[input, grad], |rows| {
+            let (normed, scale) = normed(&rows[0], epsilon)?;
+            let grad = rows[1].to_dtype(precise)?;
+            let scaled = grad.broadcast_mul(&scaled_by)?;
+            let shrink = (&scaled * &normed)?.mean_keepdim(D::Minus1)?;
+            let of_input = (scaled - normed.broadcast_mul(&shrink)?)?.broadcast_mul(&scale)?;
+            Ok([of_input.to_dtype(input.dtype())?, (grad * normed)?])
+        })?;
+        Ok([Some(of_input), Some(sum_of_rows(&of_weight)?.to_dtype(weight.dtype())?)])
+    })
+}
+
+/// Rows over the root of their mean square, and one over the root, in the dtype of sums.
+fn normed(rows: &Tensor, epsilon: f64) -> Result<(Tensor, Tensor)> {
+    let rows = rows.to_dtype(accumulation(rows.dtype()))?;
+    let scale = (rows.sqr()?.mean_keepdim(D::Minus1)? + epsilon)?.sqrt()?.recip()?;
+    Ok((rows.broadcast_mul(&scale)?, scale))
 }
 
 struct RmsNorm {
@@ -96,7 +125,7 @@ impl CustomOp2 for RmsNorm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocks::test_support::{check_against_differences, check_native, normal};
+    use crate::blocks::test_support::{check_against_differences, check_half, check_native, normal};
 
     #[test]
     fn gradients_equal_finite_differences() {
@@ -108,5 +137,10 @@ mod tests {
     fn the_native_form_equals_the_composed_one() {
         let inputs = [normal("x", &[600, 50]), normal("w", &[50])];
         check_native(&inputs, |t| rms_norm(&t[0], &t[1], 1e-6), |t| rms_norm_composed(&t[0], &t[1], 1e-6));
+    }
+
+    #[test]
+    fn half_precision_is_rounded_once_and_sums_are_single() {
+        check_half(&[normal("x", &[900, 50]), normal("w", &[50])], |t| rms_norm(&t[0], &t[1], 1e-6));
     }
 }

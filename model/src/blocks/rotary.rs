@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor};
 
-use super::cpu;
+use super::composed::{by_rows, with_backward};
+use super::{cpu, fused};
 
 /// Holds cosine and sine of every position of a batch, each `[tokens, head_dim / 2]`.
 #[derive(Debug, Clone)]
@@ -23,6 +24,13 @@ impl RotaryTable {
         let half = head_dim / 2;
         let frequency = |i: usize| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32);
         let frequencies: Vec<f32> = (0..half).map(frequency).collect();
+        if !device.is_cpu() {
+            let positions: Vec<f32> = positions.iter().map(|position| *position as f32).collect();
+            let positions = Tensor::from_slice(&positions, (positions.len(), 1), device)?;
+            let angles = positions.broadcast_mul(&Tensor::from_vec(frequencies, (1, half), device)?)?;
+            let (cosine, sine) = (angles.cos()?.to_dtype(dtype)?, angles.sin()?.to_dtype(dtype)?);
+            return Ok(Self { cosine, sine, head_dim });
+        }
         let angles = positions.iter().flat_map(|position| {
             let position = *position as f32;
             frequencies.iter().map(move |frequency| f64::from(position * frequency))
@@ -56,16 +64,32 @@ pub fn rotate(input: &Tensor, table: &RotaryTable) -> Result<Tensor> {
     input.apply_op3(&table.cosine, &table.sine, Rotate { inverse })
 }
 
+/// Computes in the table's dtype, so that half precision is rounded once.
 fn rotate_composed(input: &Tensor, table: &RotaryTable) -> Result<Tensor> {
-    let (tokens, width) = input.dims2()?;
-    let half = table.head_dim / 2;
-    let heads = input.reshape((tokens, width / table.head_dim, 2, half))?;
-    let (first, second) = (heads.narrow(2, 0, 1)?, heads.narrow(2, 1, 1)?);
-    let cosine = table.cosine.reshape((tokens, 1, 1, half))?;
-    let sine = table.sine.reshape((tokens, 1, 1, half))?;
-    let turned_first = (first.broadcast_mul(&cosine)? - second.broadcast_mul(&sine)?)?;
-    let turned_second = (second.broadcast_mul(&cosine)? + first.broadcast_mul(&sine)?)?;
-    Tensor::cat(&[turned_first, turned_second], 2)?.reshape((tokens, width))
+    let (cosine, sine) = (table.cosine.clone(), table.sine.clone());
+    let output = turned(&input.detach(), &cosine, &sine)?;
+    with_backward("rotary", [input], output, move |_, _, grad| Ok([Some(turned(grad, &cosine, &sine.neg()?)?)]))
+}
+
+fn turned(input: &Tensor, cosine: &Tensor, sine: &Tensor) -> Result<Tensor> {
+    let half = cosine.dim(1)?;
+    let [output] = by_rows(&[input, cosine, sine], |rows| {
+        let (tokens, width) = rows[0].dims2()?;
+        let precise = rows[0].to_dtype(cosine.dtype())?;
+        let by_head = precise.reshape((tokens, width / (2 * half), 2 * half))?;
+        if let Some(turned) = fused::rotate(&by_head, &rows[1], &rows[2]) {
+            return Ok([turned?.reshape((tokens, width))?.to_dtype(input.dtype())?]);
+        }
+        let heads = precise.reshape((tokens, width / (2 * half), 2, half))?;
+        let (first, second) = (heads.narrow(2, 0, 1)?, heads.narrow(2, 1, 1)?);
+        let cosine = rows[1].reshape((tokens, 1, 1, half))?;
+        let sine = rows[2].reshape((tokens, 1, 1, half))?;
+        let turned_first = (first.broadcast_mul(&cosine)? - second.broadcast_mul(&sine)?)?;
+        let turned_second = (second.broadcast_mul(&cosine)? + first.broadcast_mul(&sine)?)?;
+        let turned = Tensor::cat(&[turned_first, turned_second], 2)?.reshape((tokens, width))?;
+        Ok([turned.to_dtype(input.dtype())?])
+    })?;
+    Ok(output)
 }
 
 struct Rotate {
@@ -126,7 +150,7 @@ impl CustomOp3 for Rotate {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::blocks::test_support::{check_against_differences, check_native, normal};
+    use crate::blocks::test_support::{check_against_differences, check_half, check_native, normal};
 
     fn table(tokens: u32, dtype: DType) -> RotaryTable {
         let positions: Vec<u32> = (0..tokens).map(|position| position * 3).collect();
@@ -155,5 +179,14 @@ mod tests {
         for (left, right) in before.iter().zip(&after) {
             assert!((length(left) - length(right)).abs() < 1e-4);
         }
+    }
+
+    #[test]
+    fn half_precision_is_turned_by_angles_in_single() {
+        let single = table(900, DType::F32);
+        let double = table(900, DType::F64);
+        check_half(&[normal("x", &[900, 24])], |t| {
+            rotate(&t[0], if t[0].dtype() == DType::BF16 { &single } else { &double })
+        });
     }
 }

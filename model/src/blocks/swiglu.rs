@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
+use super::composed::{accumulation, by_rows, with_backward};
 use super::cpu;
 
 /// Gates `up` with silu(`gate`), element by element; both `[tokens, width]`.
@@ -16,7 +17,25 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 }
 
 fn swiglu_composed(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    gate.silu()?.mul(up)
+    let (detached_gate, detached_up) = (gate.detach(), up.detach());
+    let [output] = by_rows(&[&detached_gate, &detached_up], |rows| {
+        let activated = rows[0].to_dtype(accumulation(gate.dtype()))?.silu()?.to_dtype(gate.dtype())?;
+        Ok([activated.mul(&rows[1])?])
+    })?;
+    with_backward("swiglu", [gate, up], output, |[gate, up], _, grad| {
+        let dtype = gate.dtype();
+        let gradients = by_rows(&[gate, up, grad], |rows| {
+            let precise = |index: usize| rows[index].to_dtype(accumulation(dtype));
+            let (gate, up, grad) = (precise(0)?, precise(1)?, precise(2)?);
+            let sigmoid = (gate.neg()?.exp()? + 1.0)?.recip()?;
+            let activated = (&gate * &sigmoid)?;
+            // s (1 + x (1 − s)) with x s = a is s + a (1 − s).
+            let slope = (&sigmoid + (&activated * sigmoid.affine(-1.0, 1.0)?)?)?;
+            let of_gate = ((&grad * up)? * slope)?.to_dtype(dtype)?;
+            Ok([of_gate, (grad * activated)?.to_dtype(dtype)?])
+        })?;
+        Ok(gradients.map(Some))
+    })
 }
 
 struct SwiGlu;
@@ -76,7 +95,7 @@ impl CustomOp2 for SwiGlu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocks::test_support::{check_against_differences, check_native, normal};
+    use crate::blocks::test_support::{check_against_differences, check_half, check_native, normal};
 
     #[test]
     fn gradients_equal_finite_differences() {
@@ -88,5 +107,10 @@ mod tests {
     fn the_native_form_equals_the_composed_one() {
         let inputs = [normal("gate", &[500, 40]), normal("up", &[500, 40])];
         check_native(&inputs, |t| swiglu(&t[0], &t[1]), |t| swiglu_composed(&t[0], &t[1]));
+    }
+
+    #[test]
+    fn half_precision_is_computed_in_single() {
+        check_half(&[normal("gate", &[70, 40]), normal("up", &[70, 40])], |t| swiglu(&t[0], &t[1]));
     }
 }

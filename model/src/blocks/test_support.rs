@@ -74,3 +74,24 @@ pub fn check_native(
         }
     }
 }
+
+/// Compares output and gradients in bf16 with those in f64 of the same rounded inputs, within 1.5 % of the largest.
+///
+/// Sums over some hundred rows in bf16 itself would miss that.
+pub fn check_half(inputs: &[Tensor], block: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    let half: Vec<Tensor> = inputs.iter().map(|input| input.to_dtype(DType::BF16).unwrap()).collect();
+    let double: Vec<Tensor> = half.iter().map(|input| input.to_dtype(DType::F64).unwrap()).collect();
+    let (found_output, found_gradients) = gradients(&half, &block);
+    let (output, expected_gradients) = gradients(&double, &block);
+    let found = std::iter::once(&found_output).chain(&found_gradients);
+    let expected = std::iter::once(&output).chain(&expected_gradients);
+    for (index, (found, expected)) in found.zip(expected).enumerate() {
+        assert_eq!(found.dtype(), DType::BF16);
+        let (found, expected) = (numbers(found), numbers(expected));
+        let largest = expected.iter().fold(1e-3, |largest: f64, value| largest.max(value.abs()));
+        for (left, right) in found.iter().zip(&expected) {
+            let relative = (left - right).abs() / largest;
+            assert!(relative < 1.5e-2, "tensor {index} (0 is the output): {left} instead of {right}");
+        }
+    }
+}

@@ -10,6 +10,8 @@ pub mod launch;
 mod launch_tests;
 #[cfg(feature = "mpi")]
 pub mod mpi;
+#[cfg(feature = "cuda")]
+pub mod nccl;
 pub mod rendezvous;
 #[cfg(test)]
 mod rendezvous_tests;

@@ -1,0 +1,342 @@
+//! Causal attention over blocks of queries, from tensor operations that run in any dtype on any device.
+//!
+//! A block of queries against all keys that it sees: scores, their softmax, one product with the values. Nothing of it is
+//! kept. The backward computes a block's weights P again, and with O the output and dO its gradient: dV = Pᵀ dO,
+//! dS = P (dO Vᵀ − Σ dO O), dQ = dS K / √dim, dK = dSᵀ Q / √dim. A block has fewer queries where the sequence is longer, so
+//! that memory is that of a block and beside it grows with the tokens, not with their square.
+//!
+//! Products are in the inputs' dtype, the softmax and sums over blocks in single precision where that is half. Each
+//! operation on scores passes over memory, so there are few: queries are scaled instead of scores, the mask touches the
+//! keys that it hides some of, and Σ dO O is subtracted within the product dO Vᵀ.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+
+use candle_core::{D, Result, Tensor};
+
+use super::attention::Heads;
+use super::composed::{accumulation, with_backward};
+use super::fused;
+
+/// Added to scores that are not to be seen. Finite, since −∞ − −∞ is no number; its exponential is 0 all the same.
+const HIDDEN: f64 = -1e30;
+
+/// Scores of all heads that are computed at a time, at most (2 GB in single precision).
+const SCORES_AT_A_TIME: usize = 1 << 29;
+
+/// Returns how many queries are taken at a time.
+pub(super) fn block_tokens(heads: Heads, longest_sequence: usize) -> usize {
+    let most = SCORES_AT_A_TIME / (heads.query * longest_sequence).max(1);
+    (most / 64 * 64).clamp(64, 512)
+}
+
+/// Attends as [`super::causal_attention`] does, which checks the shapes; with a `window` to the token itself and the
+/// `window − 1` before it.
+pub(super) fn attention(
+    inputs: [&Tensor; 3],
+    heads: Heads,
+    sequences: &[Range<usize>],
+    window: Option<usize>,
+    block: usize,
+) -> Result<Tensor> {
+    let blocks = Blocks { heads, sequences: sequences.to_vec(), window, block };
+    let detached = inputs.map(Tensor::detach);
+    let output = blocks.forward(detached.each_ref())?;
+    with_backward("attention-blocks", inputs, output, move |inputs, output, grad| blocks.backward(inputs, output, grad))
+}
+
+struct Blocks {
+    heads: Heads,
+    sequences: Vec<Range<usize>>,
+    window: Option<usize>,
+    block: usize,
+}
+
+/// What is added to scores, by numbers of queries and keys and the way from the first key to the first query.
+type Masks = HashMap<(usize, usize, usize), Tensor>;
+
+impl Blocks {
+    fn forward(&self, [query, key, value]: [&Tensor; 3]) -> Result<Tensor> {
+        let mut masks = Masks::new();
+        let mut outputs = Vec::with_capacity(self.sequences.len());
+        for sequence in &self.sequences {
+            let query = self.scaled(&self.split_queries(query, sequence)?)?;
+            let (key, value) = (self.split_keys(key, sequence)?, self.split_keys(value, sequence)?);
+            let attend = |queries: Range<usize>| -> Result<Tensor> {
+                let keys = self.seen_by(&queries);
+                let weights = self.weights(&self.rows(&query, &queries)?, &key, &queries, &mut masks)?;
+                weights.matmul(&value.narrow(1, keys.start, keys.len())?)
+            };
+            let blocks = self.blocks_of(sequence.len()).map(attend).collect::<Result<Vec<_>>>()?;
+            outputs.push(self.join(&Tensor::cat(&blocks, 1)?, self.heads.group())?);
+        }
+        Tensor::cat(&outputs, 0)
+    }
+
+    fn backward(
+        &self,
+        [query, key, value]: [&Tensor; 3],
+        output: &Tensor,
+        grad: &Tensor,
+    ) -> Result<[Option<Tensor>; 3]> {
+        let (dtype, precise) = (query.dtype(), accumulation(query.dtype()));
+        let mut masks = Masks::new();
+        let mut gradients: [Vec<Tensor>; 3] = Default::default();
+        for sequence in &self.sequences {
+            let query = self.scaled(&self.split_queries(query, sequence)?)?;
+            let (key, value) = (self.split_keys(key, sequence)?, self.split_keys(value, sequence)?);
+            let (output, grad) = (self.split_queries(output, sequence)?, self.split_queries(grad, sequence)?);
+            let mean = (output.to_dtype(precise)? * grad.to_dtype(precise)?)?.sum_keepdim(D::Minus1)?;
+            let (less_mean, beside_value) = subtracted(&mean, &value)?;
+            let widened = Tensor::cat(&[&grad, &less_mean], 2)?;
+            let value = Tensor::cat(&[&value, &beside_value], 2)?;
+            let zeros = Tensor::zeros(key.shape(), precise, key.device())?;
+            let (of_key, of_value) = (zeros.copy()?, zeros);
+            let mut of_query = Vec::new();
+            for queries in self.blocks_of(sequence.len()) {
+                let keys = self.seen_by(&queries);
+                let own = self.rows(&query, &queries)?;
+                let weights = self.weights(&own, &key, &queries, &mut masks)?;
+                let transposed = weights.transpose(1, 2)?;
+                add(&of_value, &keys, &transposed.matmul(&self.rows(&grad, &queries)?)?.to_dtype(precise)?)?;
+                let value = value.narrow(1, keys.start, keys.len())?;
+                let of_weights = self.rows(&widened, &queries)?.matmul(&value.transpose(1, 2)?)?;
+                let of_scores = (weights * of_weights)?;
+                let key = key.narrow(1, keys.start, keys.len())?;
+                of_query.push(self.scaled(&of_scores.matmul(&key)?)?);
+                add(&of_key, &keys, &of_scores.transpose(1, 2)?.matmul(&own)?.to_dtype(precise)?)?;
+            }
+            gradients[0].push(self.join(&Tensor::cat(&of_query, 1)?, self.heads.group())?);
+            gradients[1].push(self.join(&of_key.to_dtype(dtype)?, 1)?);
+            gradients[2].push(self.join(&of_value.to_dtype(dtype)?, 1)?);
+        }
+        let [of_query, of_key, of_value] = gradients.map(|parts| Tensor::cat(&parts, 0));
+        Ok([Some(of_query?), Some(of_key?), Some(of_value?)])
+    }
+
+    /// Divides by √dim, rounding once.
+    fn scaled(&self, tensor: &Tensor) -> Result<Tensor> {
+        let scale = (self.heads.dim as f64).sqrt().recip();
+        tensor.to_dtype(accumulation(tensor.dtype()))?.affine(scale, 0.0)?.to_dtype(tensor.dtype())
+    }
+
+    fn blocks_of(&self, tokens: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let block = self.block;
+        (0..tokens).step_by(block).map(move |start| start..tokens.min(start + block))
+    }
+
+    /// Keys that some query of a block sees.
+    fn seen_by(&self, queries: &Range<usize>) -> Range<usize> {
+        let first = self.window.map_or(0, |window| (queries.start + 1).saturating_sub(window));
+        first..queries.end
+    }
+
+    /// The weights of a block of scaled queries, `[key_value, queries · group, keys]`.
+    fn weights(&self, own: &Tensor, key: &Tensor, queries: &Range<usize>, masks: &mut Masks) -> Result<Tensor> {
+        let keys = self.seen_by(queries);
+        let scores = own.matmul(&key.narrow(1, keys.start, keys.len())?.transpose(1, 2)?)?;
+        // Without a window only keys among the queries themselves are hidden from some of them.
+        let masked = if self.window.is_none() { queries.clone() } else { keys.clone() };
+        let place = (queries.len(), masked.len(), queries.start - masked.start);
+        let mask = match masks.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(self.mask(queries, &masked, &scores)?),
+        };
+        let scores = if masked == keys {
+            (scores + &*mask)?
+        } else {
+            let before = masked.start - keys.start;
+            scores.slice_set(&(scores.narrow(2, before, masked.len())? + &*mask)?, 2, before)?;
+            scores
+        };
+        fused::softmax(&scores.to_dtype(accumulation(scores.dtype()))?)?.to_dtype(own.dtype())
+    }
+
+    /// Makes on the device what is added to scores, `[key_value, queries · group, keys]`, from the limits of each query.
+    fn mask(&self, queries: &Range<usize>, keys: &Range<usize>, scores: &Tensor) -> Result<Tensor> {
+        let device = scores.device();
+        let column = |limit: &dyn Fn(i64) -> i64| {
+            let limits: Vec<i64> = queries.clone().map(|query| limit(query as i64)).collect();
+            Tensor::from_vec(limits, (1, queries.len(), 1, 1), device)
+        };
+        let row: Vec<i64> = keys.clone().map(|key| key as i64).collect();
+        let row = Tensor::from_vec(row, (1, 1, 1, keys.len()), device)?;
+        let mut hidden = row.broadcast_gt(&column(&|query| query)?)?;
+        if let Some(window) = self.window {
+            hidden = (hidden + row.broadcast_le(&column(&|query| query - window as i64)?)?)?;
+        }
+        let Heads { key_value, .. } = self.heads;
+        let added = hidden.to_dtype(accumulation(scores.dtype()))?.affine(HIDDEN, 0.0)?.to_dtype(scores.dtype())?;
+        let every = added.broadcast_as((key_value, queries.len(), self.heads.group(), keys.len()))?.contiguous()?;
+        every.reshape((key_value, queries.len() * self.heads.group(), keys.len()))
+    }
+
+    /// One sequence of `[tokens, query · dim]` as `[key_value, tokens · group, dim]`.
+    ///
+    /// The query heads of a group become rows of one product beside their token, so that keys are not repeated and the
+    /// rows of a block of tokens lie together.
+    fn split_queries(&self, tensor: &Tensor, sequence: &Range<usize>) -> Result<Tensor> {
+        self.split(tensor, sequence, self.heads.group())
+    }
+
+    /// One sequence of `[tokens, key_value · dim]` as `[key_value, tokens, dim]`.
+    fn split_keys(&self, tensor: &Tensor, sequence: &Range<usize>) -> Result<Tensor> {
+        self.split(tensor, sequence, 1)
+    }
+
+    fn split(&self, tensor: &Tensor, sequence: &Range<usize>, group: usize) -> Result<Tensor> {
+        let (tokens, Heads { key_value, dim, .. }) = (sequence.len(), self.heads);
+        let rows = tensor.narrow(0, sequence.start, tokens)?.reshape((tokens, key_value, group, dim))?;
+        rows.permute((1, 0, 2, 3))?.contiguous()?.reshape((key_value, tokens * group, dim))
+    }
+
+    /// Undoes [`Self::split`].
+    fn join(&self, tensor: &Tensor, group: usize) -> Result<Tensor> {
+        let (tokens, Heads { key_value, dim, .. }) = (tensor.dim(1)? / group, self.heads);
+        let heads = tensor.reshape((key_value, tokens, group, dim))?.permute((1, 0, 2, 3))?;
+        heads.contiguous()?.reshape((tokens, key_value * group * dim))
+    }
+
+    /// The rows of a block of queries in `[key_value, tokens · group, _]`.
+    fn rows(&self, tensor: &Tensor, queries: &Range<usize>) -> Result<Tensor> {
+        let group = self.heads.group();
+        tensor.narrow(1, queries.start * group, queries.len() * group)
+    }
+}
+
+/// Returns columns to put beside dO and beside V, so that their product is dO Vᵀ − mean.
+///
+/// In half precision the mean is a sum of three numbers of it, which hold as many digits as one in single; zeros fill up
+/// to eight columns, as tensor cores want them.
+fn subtracted(mean: &Tensor, value: &Tensor) -> Result<(Tensor, Tensor)> {
+    let dtype = value.dtype();
+    let (parts, columns) = if accumulation(dtype) == dtype { (1, 1) } else { (3, 8) };
+    let mut left = mean.neg()?;
+    let mut beside = Vec::with_capacity(parts + 1);
+    for _ in 0..parts {
+        let part = left.to_dtype(dtype)?;
+        left = (left - part.to_dtype(mean.dtype())?)?;
+        beside.push(part);
+    }
+    let (key_value, rows, _) = mean.dims3()?;
+    beside.push(Tensor::zeros((key_value, rows, columns - parts), dtype, mean.device())?);
+    let ones: Vec<f32> = (0..columns).map(|column| if column < parts { 1.0 } else { 0.0 }).collect();
+    let ones = Tensor::from_vec(ones, (1, 1, columns), mean.device())?.to_dtype(dtype)?;
+    let beside_value = ones.broadcast_as((key_value, value.dim(1)?, columns))?.contiguous()?;
+    let beside: Vec<Tensor> = beside.into_iter().filter(|part| part.elem_count() > 0).collect();
+    Ok((Tensor::cat(&beside, 2)?, beside_value))
+}
+
+/// Adds to some rows of a sum `[key_value, tokens, dim]`, in place.
+fn add(sum: &Tensor, rows: &Range<usize>, more: &Tensor) -> Result<()> {
+    let added = (sum.narrow(1, rows.start, rows.len())? + more)?;
+    sum.slice_set(&added, 1, rows.start)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
+    use super::*;
+    use candle_core::DType;
+
+    use crate::blocks::test_support::{check_against_differences, check_half, normal};
+
+    const HEADS: Heads = Heads { query: 6, key_value: 2, dim: 4 };
+
+    fn inputs(tokens: usize) -> [Tensor; 3] {
+        [normal("q", &[tokens, 24]), normal("k", &[tokens, 8]), normal("v", &[tokens, 8])]
+    }
+
+    fn blocks(t: &[Tensor], sequences: &[Range<usize>], window: Option<usize>, block: usize) -> Result<Tensor> {
+        attention([&t[0], &t[1], &t[2]], HEADS, sequences, window, block)
+    }
+
+    /// The definition, from operations that record everything, all scores at a time.
+    fn naive(t: &[Tensor], sequences: &[Range<usize>], window: Option<usize>) -> Result<Tensor> {
+        let mut outputs = Vec::new();
+        for sequence in sequences {
+            let n = sequence.len();
+            let heads = |tensor: &Tensor, heads: usize| {
+                tensor.narrow(0, sequence.start, n)?.reshape((n, heads, HEADS.dim))?.transpose(0, 1)?.contiguous()
+            };
+            let repeat: Vec<u32> = (0..HEADS.query).map(|head| (head / HEADS.group()) as u32).collect();
+            let repeat = Tensor::new(repeat, t[0].device())?;
+            let key = heads(&t[1], HEADS.key_value)?.index_select(&repeat, 0)?;
+            let value = heads(&t[2], HEADS.key_value)?.index_select(&repeat, 0)?;
+            let scores = (heads(&t[0], HEADS.query)?.matmul(&key.t()?.contiguous()?)? / (HEADS.dim as f64).sqrt())?;
+            let seen = |q: usize, k: usize| k <= q && window.is_none_or(|window| k + window > q);
+            let mask = (0..n * n).map(|i| if seen(i / n, i % n) { 0.0 } else { f64::NEG_INFINITY });
+            let mask = Tensor::from_iter(mask, t[0].device())?.reshape((1, n, n))?.to_dtype(scores.dtype())?;
+            let weights = scores.broadcast_add(&mask)?.exp()?;
+            let weights = weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?;
+            outputs.push(weights.matmul(&value)?.transpose(0, 1)?.contiguous()?.reshape((n, HEADS.query * HEADS.dim))?);
+        }
+        Tensor::cat(&outputs, 0)
+    }
+
+    fn with_gradients(t: &[Tensor; 3], call: impl Fn(&[Tensor]) -> Result<Tensor>) -> Vec<Vec<f64>> {
+        let variables = t.each_ref().map(|tensor| candle_core::Var::from_tensor(tensor).unwrap());
+        let output = call(&variables.each_ref().map(|variable| variable.as_tensor().clone())).unwrap();
+        let weights = normal("weights", output.dims());
+        let store = (&output * weights).unwrap().sum_all().unwrap().backward().unwrap();
+        let gradients = variables.iter().map(|variable| store.get(variable).unwrap().clone());
+        let all = std::iter::once(output.detach()).chain(gradients);
+        all.map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap()).collect()
+    }
+
+    #[test]
+    fn any_block_and_window_give_what_all_scores_at_a_time_give() {
+        let inputs = inputs(23);
+        let sequences = [0..17, 17..18, 18..23];
+        for window in [None, Some(1), Some(3), Some(6), Some(100)] {
+            let expected = with_gradients(&inputs, |t| naive(t, &sequences, window));
+            for block in [1, 4, 6, 64] {
+                let found = with_gradients(&inputs, |t| blocks(t, &sequences, window, block));
+                for (left, right) in found.iter().flatten().zip(expected.iter().flatten()) {
+                    assert!((left - right).abs() < 1e-11, "{window:?}, block {block}: {left} instead of {right}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_equal_finite_differences_with_and_without_a_window() {
+        for window in [None, Some(3)] {
+            check_against_differences(&inputs(9), |t| blocks(t, &[0..7, 7..9], window, 3));
+        }
+    }
+
+    #[test]
+    fn half_precision_has_its_maxima_and_sums_in_single() {
+        check_half(&inputs(300), |t| blocks(t, &[0..300], None, 64));
+    }
+
+    #[test]
+    fn scores_far_apart_neither_overflow_nor_lose_a_query() {
+        let [q, k, v] = inputs(40).map(|tensor| tensor.to_dtype(candle_core::DType::F32).unwrap());
+        let huge = [(q * 1e4).unwrap(), k, v];
+        for window in [None, Some(5)] {
+            let output = blocks(&huge, &[0..40], window, 8).unwrap().flatten_all().unwrap();
+            assert!(output.to_vec1::<f32>().unwrap().iter().all(|value| value.is_finite()));
+        }
+    }
+
+    #[test]
+    fn blocks_shrink_as_sequences_grow() {
+        let heads = Heads { query: 28, key_value: 4, dim: 128 };
+        assert_eq!([1, 8192, 131_072, 1 << 20].map(|tokens| block_tokens(heads, tokens)), [512, 512, 128, 64]);
+    }
+
+    #[test]
+    fn a_mean_in_three_parts_has_the_digits_of_single_precision() {
+        let mean = normal("mean", &[2, 5, 1]).to_dtype(DType::F32).unwrap();
+        let value = Tensor::zeros((2, 3, 4), DType::BF16, mean.device()).unwrap();
+        let (left, right) = subtracted(&mean, &value).unwrap();
+        assert_eq!((left.dims(), right.dims()), (&[2, 5, 8][..], &[2, 3, 8][..]));
+        let exact = |tensor: Tensor| tensor.to_dtype(DType::F64).unwrap();
+        let product = exact(left).matmul(&exact(right).t().unwrap().contiguous().unwrap()).unwrap();
+        let error = product.broadcast_add(&exact(mean)).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(error.to_scalar::<f64>().unwrap() < 1e-6);
+    }
+}
