@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor};
 
-use super::composed::{accumulation, with_backward};
+use super::composed::accumulation;
+use super::with_backward::with_backward;
 
 /// Picks rows of `table` `[rows, width]`; the backward adds up the gradients of rows picked repeatedly.
 ///

@@ -5,9 +5,10 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::composed::{sum_of_rows, with_backward};
+use super::composed::sum_of_rows;
 use super::cpu;
 use super::product::{add_product, matrix, product};
+use super::with_backward::with_backward;
 
 /// Applies a linear layer: `input` `[tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; gives `[tokens, out]`.
 ///

@@ -23,6 +23,7 @@ pub mod rotary;
 pub mod swiglu;
 #[cfg(test)]
 pub(crate) mod test_support;
+mod with_backward;
 
 pub use attention::{Heads, causal_attention};
 pub use embedding::select_rows;

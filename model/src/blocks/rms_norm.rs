@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 
-use super::composed::{accumulation, by_rows, sum_of_rows, with_backward};
+use super::composed::{accumulation, by_rows, sum_of_rows};
+use super::with_backward::with_backward;
 use super::{cpu, fused};
 
 /// Normalises each row of `input` `[tokens, width]` and scales it by `weight` `[width]`.

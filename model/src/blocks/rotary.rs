@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor};
 
-use super::composed::{by_rows, with_backward};
+use super::composed::by_rows;
+use super::with_backward::with_backward;
 use super::{cpu, fused};
 
 /// Holds cosine and sine of every position of a batch, each `[tokens, head_dim / 2]`.

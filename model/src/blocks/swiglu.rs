@@ -2,8 +2,9 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use super::composed::{accumulation, by_rows, with_backward};
+use super::composed::{accumulation, by_rows};
 use super::cpu;
+use super::with_backward::with_backward;
 
 /// Gates `up` with silu(`gate`), element by element; both `[tokens, width]`.
 ///
