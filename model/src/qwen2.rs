@@ -146,7 +146,8 @@ impl StepModel {
             // Only separators are read at the end: the last layer's MLP need not see the other tokens.
             let is_last = index + 1 == weights.layers.len();
             let kept = is_last.then(|| batch.separators());
-            stream = self.layer(layer, &stream, batch, &rotary, kept)?;
+            let window = self.config.attention_window(index);
+            stream = self.layer(layer, &stream, batch, &rotary, window, kept)?;
         }
         Ok(rms_norm(&stream, &weights.final_norm, self.config.rms_norm_eps)?)
     }
@@ -158,6 +159,7 @@ impl StepModel {
         stream: &Tensor,
         batch: &PackedBatch,
         rotary: &RotaryTable,
+        window: Option<usize>,
         kept: Option<&[u32]>,
     ) -> Result<Tensor> {
         let epsilon = self.config.rms_norm_eps;
@@ -170,7 +172,7 @@ impl StepModel {
         let query = rotate(&linear(&normed, &weights.query, Some(&weights.query_bias))?, rotary)?;
         let key = rotate(&linear(&normed, &weights.key, Some(&weights.key_bias))?, rotary)?;
         let value = linear(&normed, &weights.value, Some(&weights.value_bias))?;
-        let attended = causal_attention(&query, &key, &value, heads, batch.sequences())?;
+        let attended = causal_attention(&query, &key, &value, heads, batch.sequences(), window)?;
         let (stream, attended) = match kept {
             Some(rows) => (&select_rows(stream, rows)?, select_rows(&attended, rows)?),
             None => (stream, attended),

@@ -10,6 +10,7 @@
 
 pub mod attention;
 mod attention_cpu;
+mod attention_head;
 mod cpu;
 pub mod embedding;
 pub mod linear;

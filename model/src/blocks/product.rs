@@ -23,18 +23,28 @@ pub fn matrix(values: &[f32], rows: usize, columns: usize, stride: usize) -> Res
 
 /// Adds left · right to `output`, which holds `[left rows, right columns]` without gaps.
 pub fn add_product(left: Matrix, right: Matrix, output: &mut [f32]) -> Result<()> {
+    write_product(1.0, left, right, 1.0, output)
+}
+
+/// Writes scale · left · right to `output`, whatever it held.
+pub fn set_product(scale: f32, left: Matrix, right: Matrix, output: &mut [f32]) -> Result<()> {
+    write_product(scale, left, right, 0.0, output)
+}
+
+/// output ← scale · left · right + keep · output.
+fn write_product(scale: f32, left: Matrix, right: Matrix, keep: f32, output: &mut [f32]) -> Result<()> {
     let (rows, inner, columns) = (left.nrows(), left.ncols(), right.ncols());
     let multiplications = rows * inner * columns;
     if multiplications < PARALLEL_MULTIPLICATIONS || rows <= ROWS_PER_TASK {
         let mut output = ArrayViewMut2::from_shape((rows, columns), output).map_err(Error::wrap)?;
-        general_mat_mul(1.0, &left, &right, 1.0, &mut output);
+        general_mat_mul(scale, &left, &right, keep, &mut output);
         return Ok(());
     }
     output.par_chunks_mut(ROWS_PER_TASK * columns).enumerate().try_for_each(|(task, part)| {
         let first = task * ROWS_PER_TASK;
         let count = part.len() / columns;
         let mut part = ArrayViewMut2::from_shape((count, columns), part).map_err(Error::wrap)?;
-        general_mat_mul(1.0, &left.slice(s![first..first + count, ..]), &right, 1.0, &mut part);
+        general_mat_mul(scale, &left.slice(s![first..first + count, ..]), &right, keep, &mut part);
         Ok(())
     })
 }
@@ -42,7 +52,7 @@ pub fn add_product(left: Matrix, right: Matrix, output: &mut [f32]) -> Result<()
 /// Computes left · right.
 pub fn product(left: Matrix, right: Matrix) -> Result<Vec<f32>> {
     let mut output = vec![0f32; left.nrows() * right.ncols()];
-    add_product(left, right, &mut output)?;
+    set_product(1.0, left, right, &mut output)?;
     Ok(output)
 }
 
