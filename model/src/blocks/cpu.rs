@@ -46,11 +46,10 @@ pub fn with_slices<const N: usize, T>(tensors: [&Tensor; N], call: impl FnOnce([
     call(slices)
 }
 
-/// Runs a function with the widest vector instructions that the processor has; what it calls must be inlined into it.
+/// Runs work with the widest vector instructions that the processor has; `with_simd` must be inlined with all it calls.
 ///
 /// Multiplications and additions stay separate operations in the same order, so that the width changes no bit.
-#[inline(always)]
-pub fn vectorised<T>(work: impl FnOnce() -> T) -> T {
+pub fn vectorised<W: pulp::WithSimd>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(work)
 }
 
@@ -58,11 +57,9 @@ pub fn vectorised<T>(work: impl FnOnce() -> T) -> T {
 pub fn for_rows(output: &mut [f32], width: usize, row: impl Fn(usize, &mut [f32]) + Sync) {
     let rows = rows_per_task(width);
     let task = |(task, places): (usize, &mut [f32])| {
-        vectorised(|| {
-            for (index, place) in places.chunks_exact_mut(width).enumerate() {
-                row(task * rows + index, place);
-            }
-        });
+        for (index, place) in places.chunks_exact_mut(width).enumerate() {
+            row(task * rows + index, place);
+        }
     };
     if output.len() < PARALLEL_ELEMENTS {
         output.chunks_mut(rows * width).enumerate().for_each(task);
@@ -76,12 +73,10 @@ pub fn for_row_pairs(outputs: [&mut [f32]; 2], width: usize, row: impl Fn(usize,
     let rows = rows_per_task(width);
     let [first, second] = outputs;
     let task = |(task, (firsts, seconds)): (usize, (&mut [f32], &mut [f32]))| {
-        vectorised(|| {
-            let places = firsts.chunks_exact_mut(width).zip(seconds.chunks_exact_mut(width));
-            for (index, (first, second)) in places.enumerate() {
-                row(task * rows + index, [first, second]);
-            }
-        });
+        let places = firsts.chunks_exact_mut(width).zip(seconds.chunks_exact_mut(width));
+        for (index, (first, second)) in places.enumerate() {
+            row(task * rows + index, [first, second]);
+        }
     };
     if first.len() < PARALLEL_ELEMENTS {
         first.chunks_mut(rows * width).zip(second.chunks_mut(rows * width)).enumerate().for_each(task);
@@ -102,11 +97,7 @@ pub fn sum_rows(rows: usize, width: usize, add: impl Fn(usize, &mut [f32]) + Syn
     let block = |index: usize| {
         let mut partial = vec![0f32; width];
         let start = index * BLOCK;
-        vectorised(|| {
-            for row in start..rows.min(start + BLOCK) {
-                add(row, &mut partial);
-            }
-        });
+        (start..rows.min(start + BLOCK)).for_each(|row| add(row, &mut partial));
         partial
     };
     let blocks = rows.div_ceil(BLOCK);
