@@ -128,10 +128,8 @@ fn an_unknown_id_and_a_missing_position_are_refused() {
 
 #[test]
 fn gradients_are_the_same_bits_for_any_number_of_threads() {
-    let config = Qwen2Config {
-        sliding_window: Some(SlidingWindow { tokens: 300, layers: vec![1] }),
-        ..Qwen2Config::small(300)
-    };
+    let config =
+        Qwen2Config { sliding_window: Some(SlidingWindow { tokens: 300, layers: vec![1] }), ..Qwen2Config::small(300) };
     let model = StepModel::random(config, 3).unwrap();
     let ids: Vec<u32> = (0..700).map(|i| i * 31 % 300).collect();
     let mut batch = PackedBatch::of(&ids, &[5, 699]).unwrap();

@@ -30,6 +30,8 @@ pub struct Job {
     pub betas: [f64; 2],
     pub epsilon: f64,
     pub weight_decay: f64,
+    /// How many AdamW steps to make; of use to one of the examples.
+    #[allow(dead_code)]
     pub steps: usize,
 }
 

@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn the_native_form_equals_the_composed_one_over_several_blocks_and_sequences() {
         let sequences = [0..150, 150..151, 151..215, 215..280];
-        for window in [None, Some(1), Some(37), Some(64), Some(130), Some(1000)] {
+        for window in [None, Some(2), Some(37), Some(64), Some(130), Some(1000)] {
             check_native(
                 &inputs(280),
                 |t| causal_attention(&t[0], &t[1], &t[2], HEADS, &sequences, window),
