@@ -9,7 +9,7 @@ use std::time::Instant;
 use secprm_model::rewards::{DEFAULT_TEMPERATURE, risk};
 use secprm_model::{
     EncodeOptions, Example, MixedExamples, Preset, Qwen2Config, StepMetrics, StepModel, StepTokenizer, Training,
-    encode, score_sequences, train,
+    encode, score_sequences,
 };
 use serde::Deserialize;
 

@@ -163,7 +163,7 @@ impl Recomputed<'_> {
     }
 
     fn attend(&self, layer: usize, weights: &LayerWeights, stream: &Tensor) -> Result<Tensor> {
-        self.model.attend(weights, stream, self.batch, &self.rotary, self.model.kept_after(layer, self.batch))
+        self.model.attend(layer, weights, stream, self.batch, &self.rotary)
     }
 
     /// The MLP without recording, in blocks of rows.

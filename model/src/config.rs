@@ -1,10 +1,15 @@
 //! The architecture's numbers, read from and written to Hugging Face's `config.json`.
 
+mod sliding_window;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use sliding_window::SlidingWindow;
+
 use crate::error::{ModelError, Result};
 use crate::train_config::TrainedParameters;
+use sliding_window::RawWindow;
 
 /// Number of classes of the head: 0 is vulnerable, 1 is secure.
 pub const NUM_LABELS: usize = 2;
@@ -36,6 +41,8 @@ pub struct Qwen2Config {
     pub max_position_embeddings: usize,
     /// Whether a language-model head would share the embedding; kept for round trips, without effect here.
     pub tie_word_embeddings: bool,
+    /// The layers that attend to the newest tokens alone, if any does.
+    pub sliding_window: Option<SlidingWindow>,
 }
 
 /// The fields of `config.json` that matter here, as files of several library versions spell them.
@@ -56,10 +63,11 @@ struct RawConfig {
     initializer_range: Option<f64>,
     max_position_embeddings: Option<usize>,
     tie_word_embeddings: Option<bool>,
-    use_sliding_window: Option<bool>,
     hidden_act: Option<String>,
     id2label: Option<serde_json::Map<String, Value>>,
     num_labels: Option<usize>,
+    #[serde(flatten)]
+    window: RawWindow,
 }
 
 impl Qwen2Config {
@@ -80,6 +88,7 @@ impl Qwen2Config {
             initializer_range: 0.08,
             max_position_embeddings: 32_768,
             tie_word_embeddings: false,
+            sliding_window: None,
         }
     }
 
@@ -103,11 +112,12 @@ impl Qwen2Config {
             .and_then(Value::as_f64)
             .or(raw.rope_theta)
             .unwrap_or(10_000.0);
+        let num_hidden_layers = required(raw.num_hidden_layers, "num_hidden_layers")?;
         let config = Self {
             vocab_size: required(raw.vocab_size, "vocab_size")?,
             hidden_size,
             intermediate_size: required(raw.intermediate_size, "intermediate_size")?,
-            num_hidden_layers: required(raw.num_hidden_layers, "num_hidden_layers")?,
+            num_hidden_layers,
             num_attention_heads,
             num_key_value_heads: raw.num_key_value_heads.unwrap_or(num_attention_heads),
             head_dim: raw.head_dim.unwrap_or(hidden_size / num_attention_heads),
@@ -116,6 +126,7 @@ impl Qwen2Config {
             initializer_range: raw.initializer_range.unwrap_or(0.02),
             max_position_embeddings: raw.max_position_embeddings.unwrap_or(32_768),
             tie_word_embeddings: raw.tie_word_embeddings.unwrap_or(false),
+            sliding_window: raw.window.window(num_hidden_layers)?,
         };
         config.validate()?;
         Ok(config)
@@ -123,7 +134,7 @@ impl Qwen2Config {
 
     /// Writes `config.json` in the layout of `Qwen2ForTokenClassification`, with both spellings of the rotary base.
     pub fn to_json(&self) -> String {
-        let document = json!({
+        let mut document = json!({
             "architectures": ["Qwen2ForTokenClassification"],
             "model_type": "qwen2",
             "vocab_size": self.vocab_size,
@@ -147,6 +158,9 @@ impl Qwen2Config {
             "label2id": {"vulnerable": 0, "secure": 1},
             "torch_dtype": "float32",
         });
+        if let (Some(window), Value::Object(fields)) = (&self.sliding_window, &mut document) {
+            window.write(self.num_hidden_layers, fields);
+        }
         format!("{document:#}\n")
     }
 
@@ -189,7 +203,12 @@ impl Qwen2Config {
                 return Err(ModelError::config(field, format!("{value} is not a positive number")));
             }
         }
-        Ok(())
+        self.sliding_window.as_ref().map_or(Ok(()), |window| window.validate(self.num_hidden_layers))
+    }
+
+    /// Tokens that a query of a layer sees, itself included; `None` is the whole prefix.
+    pub fn attention_window(&self, layer: usize) -> Option<usize> {
+        self.sliding_window.as_ref().filter(|window| window.layers.contains(&layer)).map(|window| window.tokens)
     }
 
     /// Floating-point operations of a training step on a sequence of so many tokens: two per weight of a matrix and token, and two per query
@@ -223,10 +242,6 @@ impl RawConfig {
         if let Some(model_type) = self.model_type.as_deref().filter(|name| *name != "qwen2") {
             let reason = format!("\"{model_type}\" is not supported, only \"qwen2\" is");
             return Err(ModelError::config("model_type", reason));
-        }
-        if self.use_sliding_window == Some(true) {
-            let reason = "sliding windows are not supported yet, set it to false to attend to the whole prefix";
-            return Err(ModelError::config("use_sliding_window", reason));
         }
         if let Some(activation) = self.hidden_act.as_deref().filter(|name| *name != "silu") {
             let reason = format!("\"{activation}\" is not supported, only \"silu\" is");
@@ -288,9 +303,20 @@ mod tests {
     }
 
     #[test]
+    fn a_window_is_read_and_written_and_holds_for_its_layers() {
+        let text = QWEN.replace("\"use_sliding_window\":false", "\"use_sliding_window\":true");
+        assert_eq!(Qwen2Config::from_json(&text).unwrap().sliding_window, None);
+        let text = text.replace("\"max_window_layers\":24", "\"max_window_layers\":21");
+        let config = Qwen2Config::from_json(&text).unwrap();
+        assert_eq!(config.attention_window(20), None);
+        assert_eq!(config.attention_window(23), Some(32_768));
+        assert_eq!(Qwen2Config::from_json(&config.to_json()).unwrap(), config);
+    }
+
+    #[test]
     fn what_cannot_be_computed_is_refused_by_name() {
         let cases = [
-            ("\"use_sliding_window\":false", "\"use_sliding_window\":true", "use_sliding_window"),
+            ("\"sliding_window\":32768", "\"layer_types\":[]", "layer_types"),
             ("\"qwen2\"", "\"llama\"", "model_type"),
             ("\"silu\"", "\"gelu\"", "hidden_act"),
             ("\"num_key_value_heads\":2", "\"num_key_value_heads\":3", "num_key_value_heads"),

@@ -165,7 +165,7 @@ impl StepModel {
         let rotary = self.prepare(batch)?;
         let mut stream = select_rows(&weights.embedding, batch.input_ids())?;
         for (index, layer) in weights.layers.iter().enumerate() {
-            let attended = self.attend(layer, &stream, batch, &rotary, self.kept_after(index, batch))?;
+            let attended = self.attend(index, layer, &stream, batch, &rotary)?;
             stream = self.feed_forward(layer, &attended)?;
         }
         Ok(rms_norm(&stream, &weights.final_norm, self.config.rms_norm_eps)?)
@@ -187,19 +187,14 @@ impl StepModel {
         Ok(RotaryTable::new(batch.positions(), head_dim, theta, self.dtype(), &self.device)?)
     }
 
-    /// Only separators are read at the end: what follows the last layer's attention need not see the other tokens.
-    pub(crate) fn kept_after<'a>(&self, layer: usize, batch: &'a PackedBatch) -> Option<&'a [u32]> {
-        (layer + 1 == self.config.num_hidden_layers).then(|| batch.separators())
-    }
-
-    /// Adds a layer's attention to the residual stream `[tokens, hidden]`; of the result only the rows `kept`, if given.
+    /// Adds a layer's attention to the residual stream `[tokens, hidden]`; of the last layer only the rows at separators.
     pub(crate) fn attend(
         &self,
+        layer: usize,
         weights: &LayerWeights,
         stream: &Tensor,
         batch: &PackedBatch,
         rotary: &RotaryTable,
-        kept: Option<&[u32]>,
     ) -> Result<Tensor> {
         let heads = Heads {
             query: self.config.num_attention_heads,
@@ -210,8 +205,11 @@ impl StepModel {
         let query = rotate(&linear(&normed, &weights.query, Some(&weights.query_bias))?, rotary)?;
         let key = rotate(&linear(&normed, &weights.key, Some(&weights.key_bias))?, rotary)?;
         let value = linear(&normed, &weights.value, Some(&weights.value_bias))?;
-        let attended = causal_attention(&query, &key, &value, heads, batch.sequences())?;
-        let (stream, attended) = match kept {
+        let window = self.config.attention_window(layer);
+        let attended = causal_attention(&query, &key, &value, heads, batch.sequences(), window)?;
+        // Only separators are read at the end: what follows the last attention need not see the other tokens.
+        let is_last = layer + 1 == self.config.num_hidden_layers;
+        let (stream, attended) = match is_last.then(|| batch.separators()) {
             Some(rows) => (&select_rows(stream, rows)?, select_rows(&attended, rows)?),
             None => (stream, attended),
         };

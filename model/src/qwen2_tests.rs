@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::config::SlidingWindow;
 
 fn tiny() -> StepModel {
     let config = Qwen2Config {
@@ -123,4 +124,28 @@ fn an_unknown_id_and_a_missing_position_are_refused() {
     let model = tiny();
     assert!(model.forward(&[50], &[0]).unwrap_err().to_string().contains("token id 50"));
     assert!(model.forward(&[1, 2], &[]).is_err());
+}
+
+#[test]
+fn gradients_are_the_same_bits_for_any_number_of_threads() {
+    let config =
+        Qwen2Config { sliding_window: Some(SlidingWindow { tokens: 300, layers: vec![1] }), ..Qwen2Config::small(300) };
+    let model = StepModel::random(config, 3).unwrap();
+    let ids: Vec<u32> = (0..700).map(|i| i * 31 % 300).collect();
+    let mut batch = PackedBatch::of(&ids, &[5, 699]).unwrap();
+    batch.push(&ids[..130], &[129]).unwrap();
+    let numbers = |threads: usize| -> Vec<Vec<f32>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let logits = model.forward_batch(&batch, Some(TrainedParameters::All)).unwrap();
+            let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            let gradients = model.parameters().values().map(|parameter| store.get(parameter.as_tensor()).unwrap());
+            let all = std::iter::once(&logits).chain(gradients);
+            all.map(|tensor| tensor.flatten_all().unwrap().to_vec1().unwrap()).collect()
+        })
+    };
+    let one = numbers(1);
+    for threads in [2, 3, 7] {
+        assert!(numbers(threads) == one, "{threads} threads give other bits than one");
+    }
 }

@@ -10,9 +10,6 @@ use candle_core::{Result, Tensor};
 use super::attention_cpu::CausalAttention;
 use super::{attention_blocks, cpu};
 
-/// Queries per block: small enough to skip most of what lies above the diagonal, large enough for the matrix product.
-pub(super) const QUERY_BLOCK: usize = 64;
-
 /// Holds the numbers of heads and their width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heads {
@@ -31,19 +28,28 @@ impl Heads {
     }
 }
 
+/// The positions that a query sees, in its sequence: itself and what comes before it, of that only the newest where there
+/// is a window; `window` counts the query itself.
+pub(super) fn seen_keys(query: usize, window: Option<usize>) -> Range<usize> {
+    let first = window.map_or(0, |window| (query + 1).saturating_sub(window));
+    first..query + 1
+}
+
 /// Attends within each sequence to the token itself and all before it, with scores scaled by 1 / √dim.
 ///
-/// `query` is `[tokens, query · dim]`, `key` and `value` are `[tokens, key_value · dim]`; `sequences` are the rows of
-/// each sequence and cover all rows in order. Gives `[tokens, query · dim]`.
+/// With a `window` each token sees only that many tokens, itself included. `query` is `[tokens, query · dim]`, `key` and
+/// `value` are `[tokens, key_value · dim]`; `sequences` are the rows of each sequence and cover all rows in order. Gives
+/// `[tokens, query · dim]`.
 ///
 /// # Errors
-/// The shapes do not fit the heads, or the sequences do not cover the rows.
+/// The shapes do not fit the heads, the sequences do not cover the rows, or the window is 0.
 pub fn causal_attention(
     query: &Tensor,
     key: &Tensor,
     value: &Tensor,
     heads: Heads,
     sequences: &[Range<usize>],
+    window: Option<usize>,
 ) -> Result<Tensor> {
     let tokens = query.dim(0)?;
     let key_value_shape = [tokens, heads.key_value * heads.dim];
@@ -53,6 +59,9 @@ pub fn causal_attention(
     if !fits {
         let (query, key, value) = (query.dims(), key.dims(), value.dims());
         candle_core::bail!("attention: query {query:?}, key {key:?} and value {value:?} do not fit {heads:?}");
+    }
+    if window == Some(0) {
+        candle_core::bail!("attention: a window of 0 tokens leaves nothing to attend to");
     }
     let mut covered = 0;
     for sequence in sequences {
@@ -65,22 +74,21 @@ pub fn causal_attention(
         candle_core::bail!("attention: sequences cover {covered} of {tokens} rows");
     }
     if cpu::is_native(query) {
-        let sequences = sequences.to_vec();
-        return query.apply_op3(key, value, CausalAttention { heads, sequences });
+        return query.apply_op3(key, value, CausalAttention::new(heads, sequences, window));
     }
     let longest = sequences.iter().map(Range::len).max().unwrap_or(0);
-    attention_composed(query, key, value, heads, sequences, attention_blocks::block_tokens(heads, longest))
+    let query_block = attention_blocks::block_tokens(heads, longest);
+    attention_composed([query, key, value], heads, sequences, window, query_block)
 }
 
 fn attention_composed(
-    query: &Tensor,
-    key: &Tensor,
-    value: &Tensor,
+    inputs: [&Tensor; 3],
     heads: Heads,
     sequences: &[Range<usize>],
-    block: usize,
+    window: Option<usize>,
+    query_block: usize,
 ) -> Result<Tensor> {
-    attention_blocks::attention([query, key, value], heads, sequences, None, block)
+    attention_blocks::attention(inputs, heads, sequences, window, query_block)
 }
 
 #[cfg(test)]
@@ -96,21 +104,22 @@ mod tests {
     }
 
     /// The definition, one query and head at a time.
-    fn naive(inputs: &[Tensor; 3], sequences: &[Range<usize>]) -> Vec<Vec<f64>> {
+    fn naive(inputs: &[Tensor; 3], sequences: &[Range<usize>], window: usize) -> Vec<Vec<f64>> {
         let [q, k, v] = inputs.each_ref().map(|tensor| tensor.to_vec2::<f64>().unwrap());
         let mut output = vec![vec![0.0; HEADS.query * HEADS.dim]; q.len()];
         for sequence in sequences {
             for row in sequence.clone() {
+                let first = sequence.start.max((row + 1).saturating_sub(window));
                 for head in 0..HEADS.query {
                     let (own, shared) = (head * HEADS.dim, head / HEADS.group() * HEADS.dim);
-                    let weights: Vec<f64> = (sequence.start..=row)
+                    let weights: Vec<f64> = (first..=row)
                         .map(|key| {
                             let score: f64 = (0..HEADS.dim).map(|i| q[row][own + i] * k[key][shared + i]).sum();
                             (score / (HEADS.dim as f64).sqrt()).exp()
                         })
                         .collect();
                     let total: f64 = weights.iter().sum();
-                    for (weight, key) in weights.iter().zip(sequence.start..) {
+                    for (weight, key) in weights.iter().zip(first..) {
                         for i in 0..HEADS.dim {
                             output[row][own + i] += weight / total * v[key][shared + i];
                         }
@@ -121,40 +130,60 @@ mod tests {
         output
     }
 
+    fn composed(t: &[Tensor], sequences: &[Range<usize>], window: Option<usize>, block: usize) -> Result<Tensor> {
+        attention_composed([&t[0], &t[1], &t[2]], HEADS, sequences, window, block)
+    }
+
     #[test]
-    fn the_composed_form_equals_the_definition_for_any_block() {
+    fn the_composed_form_equals_the_definition_for_any_block_and_window() {
         let inputs = inputs(11);
         let sequences = [0..7, 7..8, 8..11];
-        let expected = naive(&inputs, &sequences);
-        for block in [1, 3, 64] {
-            let [q, k, v] = &inputs;
-            let found = attention_composed(q, k, v, HEADS, &sequences, block).unwrap().to_vec2::<f64>().unwrap();
-            for (left, right) in found.iter().flatten().zip(expected.iter().flatten()) {
-                assert!((left - right).abs() < 1e-12, "block {block}: {left} instead of {right}");
+        for window in [None, Some(1), Some(2), Some(5), Some(50)] {
+            let expected = naive(&inputs, &sequences, window.unwrap_or(usize::MAX));
+            for block in [1, 3, 64] {
+                let found = composed(&inputs, &sequences, window, block).unwrap().to_vec2::<f64>().unwrap();
+                for (left, right) in found.iter().flatten().zip(expected.iter().flatten()) {
+                    assert!((left - right).abs() < 1e-12, "block {block}, {window:?}: {left} instead of {right}");
+                }
             }
         }
     }
 
     #[test]
-    fn gradients_equal_finite_differences() {
-        check_against_differences(&inputs(6), |t| attention_composed(&t[0], &t[1], &t[2], HEADS, &[0..4, 4..6], 3));
+    fn gradients_equal_finite_differences_with_and_without_a_window() {
+        for window in [None, Some(3)] {
+            check_against_differences(&inputs(6), |t| composed(t, &[0..4, 4..6], window, 3));
+        }
     }
 
     #[test]
     fn the_native_form_equals_the_composed_one_over_several_blocks_and_sequences() {
         let sequences = [0..150, 150..151, 151..215, 215..280];
-        check_native(
-            &inputs(280),
-            |t| causal_attention(&t[0], &t[1], &t[2], HEADS, &sequences),
-            |t| attention_composed(&t[0], &t[1], &t[2], HEADS, &sequences, 1000),
-        );
+        for window in [None, Some(2), Some(37), Some(64), Some(130), Some(1000)] {
+            check_native(
+                &inputs(280),
+                |t| causal_attention(&t[0], &t[1], &t[2], HEADS, &sequences, window),
+                |t| composed(t, &sequences, window, 1000),
+            );
+        }
+    }
+
+    #[test]
+    fn the_native_form_equals_the_composed_one_over_several_pieces_of_keys() {
+        for window in [None, Some(600)] {
+            check_native(
+                &inputs(1300),
+                |t| causal_attention(&t[0], &t[1], &t[2], HEADS, &[0..1300], window),
+                |t| composed(t, &[0..1300], window, 200),
+            );
+        }
     }
 
     #[test]
     fn large_scores_do_not_overflow() {
-        let [q, k, v] = inputs(70).map(|tensor| tensor.to_dtype(candle_core::DType::F32).unwrap());
+        let [q, k, v] = inputs(700).map(|tensor| tensor.to_dtype(candle_core::DType::F32).unwrap());
         let huge = (q * 1e4).unwrap();
-        let output = causal_attention(&huge, &k, &v, HEADS, &[0..70]).unwrap();
+        let output = causal_attention(&huge, &k, &v, HEADS, &[0..700], None).unwrap();
         assert!(output.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|value| value.is_finite()));
     }
 
@@ -162,17 +191,18 @@ mod tests {
     fn a_later_token_has_no_influence() {
         let [q, k, v] = inputs(130).map(|tensor| tensor.to_dtype(candle_core::DType::F32).unwrap());
         let rows = |tensor: &Tensor, n: usize| tensor.narrow(0, 0, n).unwrap().contiguous().unwrap();
-        let whole = causal_attention(&q, &k, &v, HEADS, &[0..130]).unwrap();
-        let part = causal_attention(&rows(&q, 100), &rows(&k, 100), &rows(&v, 100), HEADS, &[0..100]).unwrap();
+        let whole = causal_attention(&q, &k, &v, HEADS, &[0..130], None).unwrap();
+        let part = causal_attention(&rows(&q, 100), &rows(&k, 100), &rows(&v, 100), HEADS, &[0..100], None).unwrap();
         let difference = (rows(&whole, 100) - part).unwrap().abs().unwrap().max_all().unwrap();
         assert!(difference.to_scalar::<f32>().unwrap() < 1e-6);
     }
 
     #[test]
-    fn sequences_that_leave_rows_out_are_an_error() {
+    fn sequences_that_leave_rows_out_and_an_empty_window_are_an_error() {
         let [q, k, v] = inputs(9);
-        assert!(causal_attention(&q, &k, &v, HEADS, &[0..4, 5..9]).is_err());
-        assert!(causal_attention(&q, &k, &v, HEADS, &[0..8]).is_err());
-        assert!(causal_attention(&q, &v, &q, HEADS, &[0..9]).is_err());
+        assert!(causal_attention(&q, &k, &v, HEADS, &[0..4, 5..9], None).is_err());
+        assert!(causal_attention(&q, &k, &v, HEADS, &[0..8], None).is_err());
+        assert!(causal_attention(&q, &v, &q, HEADS, &[0..9], None).is_err());
+        assert!(causal_attention(&q, &k, &v, HEADS, &[0..9], Some(0)).is_err());
     }
 }

@@ -6,6 +6,9 @@ use rayon::prelude::*;
 /// Below this many elements a second thread costs more than it gains.
 const PARALLEL_ELEMENTS: usize = 1 << 14;
 
+/// Independent sums: as many as the widest vector register holds.
+const LANES: usize = 16;
+
 /// Tells whether the native form applies to a tensor.
 pub fn is_native(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && tensor.dtype() == DType::F32
@@ -51,14 +54,47 @@ pub fn with_slices<const N: usize, T>(tensors: [&Tensor; N], call: impl FnOnce([
     call(slices)
 }
 
+/// Runs work with the widest vector instructions that the processor has; `with_simd` must be inlined with all it calls.
+///
+/// Multiplications and additions stay separate operations in the same order, so that the width changes no bit.
+pub fn vectorised<W: pulp::WithSimd>(work: W) -> W::Output {
+    pulp::Arch::new().dispatch(work)
+}
+
 /// Fills `output` row by row, in parallel where that pays; the function gets the row's index and its place.
 pub fn for_rows(output: &mut [f32], width: usize, row: impl Fn(usize, &mut [f32]) + Sync) {
+    let rows = rows_per_task(width);
+    let task = |(task, places): (usize, &mut [f32])| {
+        for (index, place) in places.chunks_exact_mut(width).enumerate() {
+            row(task * rows + index, place);
+        }
+    };
     if output.len() < PARALLEL_ELEMENTS {
-        output.chunks_exact_mut(width).enumerate().for_each(|(index, place)| row(index, place));
-        return;
+        output.chunks_mut(rows * width).enumerate().for_each(task);
+    } else {
+        output.par_chunks_mut(rows * width).enumerate().for_each(task);
     }
-    let least = (PARALLEL_ELEMENTS / 4).div_ceil(width);
-    output.par_chunks_exact_mut(width).with_min_len(least).enumerate().for_each(|(index, place)| row(index, place));
+}
+
+/// As [`for_rows`] for two outputs of the same shape.
+pub fn for_row_pairs(outputs: [&mut [f32]; 2], width: usize, row: impl Fn(usize, [&mut [f32]; 2]) + Sync) {
+    let rows = rows_per_task(width);
+    let [first, second] = outputs;
+    let task = |(task, (firsts, seconds)): (usize, (&mut [f32], &mut [f32]))| {
+        let places = firsts.chunks_exact_mut(width).zip(seconds.chunks_exact_mut(width));
+        for (index, (first, second)) in places.enumerate() {
+            row(task * rows + index, [first, second]);
+        }
+    };
+    if first.len() < PARALLEL_ELEMENTS {
+        first.chunks_mut(rows * width).zip(second.chunks_mut(rows * width)).enumerate().for_each(task);
+    } else {
+        first.par_chunks_mut(rows * width).zip(second.par_chunks_mut(rows * width)).enumerate().for_each(task);
+    }
+}
+
+fn rows_per_task(width: usize) -> usize {
+    (PARALLEL_ELEMENTS / 4).div_ceil(width)
 }
 
 /// Sums rows of width `width` that a function adds to its accumulator.
@@ -86,6 +122,7 @@ pub fn sum_rows(rows: usize, width: usize, add: impl Fn(usize, &mut [f32]) + Syn
 }
 
 /// Adds one slice to another.
+#[inline(always)]
 pub fn add_into(total: &mut [f32], values: &[f32]) {
     for (sum, value) in total.iter_mut().zip(values) {
         *sum += value;
@@ -100,8 +137,8 @@ pub fn sum_of_squares(values: &[f32]) -> f64 {
 }
 
 /// Computes a dot product in sixteen independent sums, which the compiler turns into vector instructions.
+#[inline(always)]
 pub fn dot(left: &[f32], right: &[f32]) -> f32 {
-    const LANES: usize = 16;
     let mut sums = [0f32; LANES];
     let (left_chunks, right_chunks) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
     let (left_rest, right_rest) = (left_chunks.remainder(), right_chunks.remainder());
@@ -111,6 +148,34 @@ pub fn dot(left: &[f32], right: &[f32]) -> f32 {
         }
     }
     let rest: f32 = left_rest.iter().zip(right_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+/// Finds the largest of at least one number.
+#[inline(always)]
+pub fn maximum(values: &[f32]) -> f32 {
+    let mut maxima = [f32::NEG_INFINITY; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (maximum, value) in maxima.iter_mut().zip(chunk) {
+            *maximum = if value > maximum { *value } else { *maximum };
+        }
+    }
+    maxima.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Sums in independent sums, as [`dot`] does.
+#[inline(always)]
+pub fn sum(values: &[f32]) -> f32 {
+    let mut sums = [0f32; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest: f32 = chunks.remainder().iter().sum();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            sums[lane] += chunk[lane];
+        }
+    }
     sums.iter().sum::<f32>() + rest
 }
 

@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use super::composed::sum_of_rows;
 use super::cpu;
-use super::product::{add_product, matrix, product};
+use super::product::{add_product, matrix, product, transposed};
 use super::with_backward::with_backward;
 
 /// Applies a linear layer: `input` `[tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; gives `[tokens, out]`.
@@ -69,8 +69,9 @@ impl CustomOp2 for Linear {
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (tokens, inner, outer) = shape(xl, wl)?;
         let input = matrix(cpu::slice(x, xl)?, tokens, inner, inner)?;
-        let weight = matrix(cpu::slice(w, wl)?, outer, inner, inner)?;
-        Ok((CpuStorage::F32(product(input, weight.reversed_axes())?), (tokens, outer).into()))
+        let weight = transposed(cpu::slice(w, wl)?, outer, inner, inner);
+        let output = product(input, matrix(&weight, inner, outer, outer)?)?;
+        Ok((CpuStorage::F32(output), (tokens, outer).into()))
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -110,9 +111,9 @@ impl CustomOp3 for Linear {
             candle_core::bail!("linear: bias of {} does not fit weight [{outer}, {inner}]", bias.len());
         }
         let input = matrix(cpu::slice(x, xl)?, tokens, inner, inner)?;
-        let weight = matrix(cpu::slice(w, wl)?, outer, inner, inner)?;
+        let weight = transposed(cpu::slice(w, wl)?, outer, inner, inner);
         let mut output = bias.repeat(tokens);
-        add_product(input, weight.reversed_axes(), &mut output)?;
+        add_product(input, matrix(&weight, inner, outer, outer)?, &mut output)?;
         Ok((CpuStorage::F32(output), (tokens, outer).into()))
     }
 

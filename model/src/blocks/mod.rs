@@ -12,6 +12,7 @@
 pub mod attention;
 mod attention_blocks;
 mod attention_cpu;
+mod attention_head;
 mod composed;
 pub(crate) mod cpu;
 pub mod embedding;

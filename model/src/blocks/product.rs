@@ -7,11 +7,14 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder, s};
 use rayon::prelude::*;
 
-/// Rows of a result that one thread computes; fixed, so that results do not depend on the number of threads.
-const ROWS_PER_TASK: usize = 128;
-
 /// Below this many multiplications a second thread costs more than it gains.
 const PARALLEL_MULTIPLICATIONS: usize = 1 << 21;
+
+/// Rows of a result that one thread computes at a time: enough of them, since each task lays the right side out for its
+/// kernel. The shape alone decides, so that results do not depend on the number of threads.
+fn rows_per_task(rows: usize) -> usize {
+    (rows / 8).next_multiple_of(64).clamp(128, 512)
+}
 
 /// A matrix within a slice.
 pub type Matrix<'a> = ArrayView2<'a, f32>;
@@ -23,26 +26,54 @@ pub fn matrix(values: &[f32], rows: usize, columns: usize, stride: usize) -> Res
 
 /// Adds left · right to `output`, which holds `[left rows, right columns]` without gaps.
 pub fn add_product(left: Matrix, right: Matrix, output: &mut [f32]) -> Result<()> {
+    write_product(1.0, left, right, 1.0, output)
+}
+
+/// Writes scale · left · right to `output`, whatever it held.
+pub fn set_product(scale: f32, left: Matrix, right: Matrix, output: &mut [f32]) -> Result<()> {
+    write_product(scale, left, right, 0.0, output)
+}
+
+/// output ← scale · left · right + keep · output.
+fn write_product(scale: f32, left: Matrix, right: Matrix, keep: f32, output: &mut [f32]) -> Result<()> {
     let (rows, inner, columns) = (left.nrows(), left.ncols(), right.ncols());
-    let multiplications = rows * inner * columns;
-    if multiplications < PARALLEL_MULTIPLICATIONS || rows <= ROWS_PER_TASK {
+    let (multiplications, rows_per_task) = (rows * inner * columns, rows_per_task(rows));
+    if multiplications < PARALLEL_MULTIPLICATIONS || rows <= rows_per_task {
         let mut output = ArrayViewMut2::from_shape((rows, columns), output).map_err(Error::wrap)?;
-        general_mat_mul(1.0, &left, &right, 1.0, &mut output);
+        general_mat_mul(scale, &left, &right, keep, &mut output);
         return Ok(());
     }
-    output.par_chunks_mut(ROWS_PER_TASK * columns).enumerate().try_for_each(|(task, part)| {
-        let first = task * ROWS_PER_TASK;
+    output.par_chunks_mut(rows_per_task * columns).enumerate().try_for_each(|(task, part)| {
+        let first = task * rows_per_task;
         let count = part.len() / columns;
         let mut part = ArrayViewMut2::from_shape((count, columns), part).map_err(Error::wrap)?;
-        general_mat_mul(1.0, &left.slice(s![first..first + count, ..]), &right, 1.0, &mut part);
+        general_mat_mul(scale, &left.slice(s![first..first + count, ..]), &right, keep, &mut part);
         Ok(())
     })
+}
+
+/// Copies `[rows, columns]` numbers, `stride` apart from row to row, as `[columns, rows]`.
+///
+/// A product reads its right side row by row: where it is used by several tasks, one copy is cheaper than a detour in each.
+pub fn transposed(values: &[f32], rows: usize, columns: usize, stride: usize) -> Vec<f32> {
+    const TILE: usize = 16;
+    let mut output = vec![0f32; rows * columns];
+    for first_row in (0..rows).step_by(TILE) {
+        let count = TILE.min(rows - first_row);
+        for (column, places) in output.chunks_exact_mut(rows).enumerate() {
+            let places = &mut places[first_row..first_row + count];
+            for (row, place) in places.iter_mut().enumerate() {
+                *place = values[(first_row + row) * stride + column];
+            }
+        }
+    }
+    output
 }
 
 /// Computes left · right.
 pub fn product(left: Matrix, right: Matrix) -> Result<Vec<f32>> {
     let mut output = vec![0f32; left.nrows() * right.ncols()];
-    add_product(left, right, &mut output)?;
+    set_product(1.0, left, right, &mut output)?;
     Ok(output)
 }
 
@@ -66,6 +97,17 @@ mod tests {
             for column in 0..columns {
                 let expected: f32 = (0..inner).map(|i| left[row * 100 + i] * right[column * inner + i]).sum();
                 assert!((found[row * columns + column] - expected).abs() < 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn transposing_swaps_rows_and_columns_and_leaves_gaps_out() {
+        let values: Vec<f32> = (0..200).map(|i| i as f32).collect();
+        let transposed = transposed(&values, 37, 3, 5);
+        for row in 0..37 {
+            for column in 0..3 {
+                assert_eq!(transposed[column * 37 + row], values[row * 5 + column]);
             }
         }
     }

@@ -58,6 +58,7 @@ struct RmsNorm {
 
 impl RmsNorm {
     /// One over the root of a row's mean square.
+    #[inline(always)]
     fn scale(&self, row: &[f32]) -> f32 {
         (cpu::dot(row, row) / row.len() as f32 + self.epsilon).sqrt().recip()
     }

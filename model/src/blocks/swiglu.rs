@@ -71,19 +71,14 @@ impl CustomOp2 for SwiGlu {
         let (rows, width) = gate.dims2()?;
         cpu::with_slices([gate, up, grad], |[gate, up, grad]| {
             let at = |index: usize| index * width..(index + 1) * width;
-            let mut grad_gate = vec![0f32; gate.len()];
-            cpu::for_rows(&mut grad_gate, width, |index, place| {
+            let (mut grad_gate, mut grad_up) = (vec![0f32; gate.len()], vec![0f32; gate.len()]);
+            cpu::for_row_pairs([&mut grad_gate, &mut grad_up], width, |index, [of_gate, of_up]| {
+                let places = of_gate.iter_mut().zip(of_up);
                 let inputs = gate[at(index)].iter().zip(&up[at(index)]).zip(&grad[at(index)]);
-                for (value, ((x, u), dy)) in place.iter_mut().zip(inputs) {
+                for ((of_gate, of_up), ((x, u), dy)) in places.zip(inputs) {
                     let s = sigmoid(*x);
-                    *value = dy * u * s * (1.0 + x * (1.0 - s));
-                }
-            });
-            let mut grad_up = vec![0f32; gate.len()];
-            cpu::for_rows(&mut grad_up, width, |index, place| {
-                let inputs = gate[at(index)].iter().zip(&grad[at(index)]);
-                for (value, (x, dy)) in place.iter_mut().zip(inputs) {
-                    *value = dy * x * sigmoid(*x);
+                    *of_gate = dy * u * s * (1.0 + x * (1.0 - s));
+                    *of_up = dy * x * s;
                 }
             });
             let device = candle_core::Device::Cpu;

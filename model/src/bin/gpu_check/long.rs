@@ -23,7 +23,7 @@ pub fn run(device: &Device, options: &Options) -> Result<()> {
         let mut loss = f64::NAN;
         let taken = seconds(device, 1, || {
             let (batch, labels) = calls.next().ok_or("one call too many")?;
-            loss = training_pass(&model, batch, labels)?.loss;
+            loss = training_pass(&model, batch, labels, true)?.loss;
             Ok(())
         })?;
         let what = format!("training pass, {} layers, {tokens} tokens", options.long_train_layers);

@@ -51,7 +51,8 @@ pub fn run(device: &Device, options: &Options) -> Result<()> {
         let expected_logits = logits(&on_cpu, &batch)?;
         let difference = relative(&logits(&on_gpu, &batch)?, &expected_logits, 0.0)?;
         limited("parity", &format!("logits, {name}"), difference, "relative", logits_limit);
-        let (expected, found) = (training_pass(&on_cpu, &batch, &labels)?, training_pass(&on_gpu, &batch, &labels)?);
+        let (expected, found) =
+            (training_pass(&on_cpu, &batch, &labels, false)?, training_pass(&on_gpu, &batch, &labels, true)?);
         let difference = (found.loss - expected.loss).abs();
         limited("parity", &format!("loss, {name}"), difference, "absolute", logits_limit);
         let (difference, worst) = worst_gradient(&found, &expected)?;

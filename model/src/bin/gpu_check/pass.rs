@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use secprm_model::loss::{weight_sum, weighted_cross_entropy};
+use secprm_model::backward::Target;
+use secprm_model::loss::weight_sum;
 use secprm_model::{PackedBatch, StepModel, TrainedParameters};
 
 use crate::Result;
@@ -17,15 +18,15 @@ pub struct Pass {
     pub gradients: BTreeMap<String, Tensor>,
 }
 
-/// Runs forward and backward once.
-pub fn training_pass(model: &StepModel, batch: &PackedBatch, labels: &[u8]) -> Result<Pass> {
-    let logits = model.forward_batch(batch, Some(TrainedParameters::All))?;
-    let loss = weighted_cross_entropy(&logits, labels, CLASS_WEIGHTS, weight_sum(labels, CLASS_WEIGHTS))?;
-    let mut store = loss.backward()?;
+/// Runs forward and backward once; with `checkpointing` each layer's activations are computed again in the backward.
+pub fn training_pass(model: &StepModel, batch: &PackedBatch, labels: &[u8], checkpointing: bool) -> Result<Pass> {
+    let normaliser = weight_sum(labels, CLASS_WEIGHTS);
+    let target = Target { labels, class_weights: CLASS_WEIGHTS, normaliser };
     let mut gradients = BTreeMap::new();
-    for (name, parameter) in model.parameters() {
-        let gradient = store.remove(parameter.as_tensor()).ok_or_else(|| format!("{name} received no gradient"))?;
-        gradients.insert(name.clone(), gradient.detach());
-    }
-    Ok(Pass { loss: f64::from(loss.to_scalar::<f32>()?), gradients })
+    let mut sink = |name: &str, gradient: Tensor| {
+        gradients.insert(name.to_owned(), gradient);
+        Ok(())
+    };
+    let loss = model.training_pass(batch, target, TrainedParameters::All, checkpointing, &mut sink)?;
+    Ok(Pass { loss, gradients })
 }

@@ -30,7 +30,7 @@ pub fn train(device: &Device, options: &Options) -> Result<()> {
     let (batch, labels) = batch(options.tokens, model.config().vocab_size)?;
     let mut loss = f64::NAN;
     let taken = seconds(device, 2, || {
-        loss = training_pass(&model, &batch, &labels)?.loss;
+        loss = training_pass(&model, &batch, &labels, true)?.loss;
         Ok(())
     })?;
     print("train", options, taken, 3.0 * forward_flops(model.config(), options.tokens), memory.peak_gib());
