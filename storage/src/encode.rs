@@ -24,7 +24,7 @@ const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 const FILE_BYTES: u64 = 128 * 1024 * 1024;
 /// Pages of lists of integers, the tokens of shards among them, are closed at this size: their rows are read one by one in random order,
 /// and for each a whole page is fetched and decoded.
-const LIST_PAGE_BYTES: usize = 64 * 1024;
+const LIST_PAGE_BYTES: usize = 16 * 1024;
 /// No page of a table with such lists has more rows, so that the short lists beside the tokens take little decoding as well.
 const LIST_PAGE_ROWS: usize = 1024;
 /// Texts longer than this on average are code: they hardly repeat, and nobody filters by their order.
