@@ -104,8 +104,8 @@ fn batch(rows: std::ops::Range<usize>, ids: usize, random: &mut Random) -> Outco
         input_ids.append_value((0..length).map(|_| Some((random.share().powi(4) * 151_000.0) as i32)));
         let steps = length / 40;
         positions.append_value((1..=steps).map(|step| Some((step * 40) as i32)));
-        labels.append_value((0..steps).map(|_| Some(i8::from(random.next() % 8 != 0))));
-        supervised.append_value((0..steps).map(|_| Some(random.next() % 10 != 0)));
+        labels.append_value((0..steps).map(|_| Some(i8::from(!random.next().is_multiple_of(8)))));
+        supervised.append_value((0..steps).map(|_| Some(!random.next().is_multiple_of(10))));
         names.push(format!("{:016x}{:016x}", random.next().wrapping_mul(0x9e37_79b9_7f4a_7c15), random.next()));
     }
     let slices = rows.clone().map(|row| (row % 16) as i32);

@@ -57,7 +57,7 @@ impl ShardReader {
     /// A cache is used where [`ShardSet::is_remote`].
     ///
     /// # Errors
-    /// [`StorageError::Schema`] for a column that the table does not have or that is named twice.
+    /// [`StorageError::Schema`](crate::StorageError::Schema) for a column that the table does not have or that is named twice.
     pub fn new(
         set: &ShardSet,
         columns: &[&str],
@@ -113,8 +113,9 @@ impl ShardReader {
     ///
     /// # Errors
     /// The stream ends with its first error; rows shortly before the one that it is about may be missing then.
-    /// [`StorageError::LiveFile`] for a file that is gone or is not the one of the log, [`StorageError::Row`] with file and row for one
-    /// that could not be read after all attempts or is damaged, [`StorageError::Misuse`] for an address outside of the set.
+    /// [`StorageError::LiveFile`](crate::StorageError::LiveFile) for a file that is gone or is not the one of the log,
+    /// [`StorageError::Row`](crate::StorageError::Row) with file and row for one that could not be read after all attempts or is damaged,
+    /// [`StorageError::Misuse`](crate::StorageError::Misuse) for an address outside of the set.
     pub fn read<I>(&self, addresses: I) -> BoxStream<'static, Result<RecordBatch>>
     where
         I: IntoIterator<Item = RowAddress>,

@@ -97,7 +97,6 @@ pub fn settings() -> ReadSettings {
             first_pause: Duration::from_millis(1),
             longest_pause: Duration::from_millis(10),
             timeout: Duration::from_secs(20),
-            ..RetryPolicy::default()
         },
         ..ReadSettings::default()
     }
