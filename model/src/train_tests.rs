@@ -261,3 +261,41 @@ fn nothing_supervised_is_an_error_and_one_class_alone_a_warning() {
     twice[1].key = twice[0].key.clone();
     assert!(train(&tiny(), &mixed(twice), &config(1), &mut quiet).unwrap_err().to_string().contains("sample-0"));
 }
+
+/// Counts what it hears.
+#[derive(Default)]
+struct Listener {
+    evaluations: Vec<crate::Evaluation>,
+    checkpoints: Vec<u64>,
+}
+
+impl TrainObserver for Listener {
+    fn step(&mut self, _: &StepMetrics) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn evaluated(&mut self, evaluation: &crate::Evaluation) -> Result<()> {
+        self.evaluations.push(*evaluation);
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, snapshot: Snapshot) -> Result<()> {
+        self.checkpoints.push(snapshot.state.steps);
+        Ok(())
+    }
+}
+
+#[test]
+fn evaluations_and_checkpoints_come_by_their_cadence_and_change_no_weight() {
+    let (plain, heard) = (tiny(), tiny());
+    let (source, held_out, config) = (mixed(samples(8)), mixed(samples(5)), config(3));
+    train(&plain, &source, &config, &mut quiet).unwrap();
+    let cadence = Cadence { checkpoint_every: Some(3), evaluate_every: Some(2) };
+    let training = Training { held_out: Some(&held_out), cadence, ..Training::alone(&heard, &source, &config) };
+    let mut listener = Listener::default();
+    training.run(None, &mut listener).unwrap();
+    assert_eq!(listener.checkpoints, [3, 6]);
+    assert_eq!(listener.evaluations.len(), 4);
+    assert!(listener.evaluations.iter().all(|one| one.steps == 15 && one.loss.is_finite()));
+    assert_eq!(bits(&heard), bits(&plain));
+}

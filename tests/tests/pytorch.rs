@@ -22,7 +22,8 @@ fn logits_gradients_and_steps_equal_pytorchs_and_ids_equal_trls() {
         return;
     };
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let build = ["build", "--quiet", "--package", "secprm-model", "--example", "parity", "--message-format=json"];
+    // As part of the workspace, where `cargo test` has built it already.
+    let build = ["build", "--quiet", "--workspace", "--example", "parity", "--message-format=json"];
     let built = Command::new(env!("CARGO")).args(build).current_dir(root).stderr(Stdio::inherit()).output();
     let built = built.expect("cargo starts");
     assert!(built.status.success(), "the example parity does not build");

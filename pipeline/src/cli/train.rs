@@ -50,9 +50,8 @@ async fn train_as(opened: Opened, args: &TrainArgs, collective: Arc<dyn Collecti
         RunOptions { select: vec!["train".to_owned()], full_refresh: args.full_refresh, ..RunOptions::default() };
     let outcome = run_stages(world.clone(), dag, &options).await?;
     if outcome.stages.is_empty() {
-        tell_nothing(&world).await?;
-        progress
-            .say("train: the newest model was trained on these shards with these settings; --full-refresh trains anew");
+        progress.say("nothing to train: the newest model has these shards and settings; --full-refresh begins anew");
+        return tell_nothing(&world).await;
     }
     summarise(&world, &project, &outcome).await
 }

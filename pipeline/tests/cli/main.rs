@@ -12,3 +12,4 @@ mod plans;
 mod project;
 mod runs;
 mod statistics;
+mod training;

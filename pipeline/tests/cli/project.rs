@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::UNIX_EPOCH;
 
 use tempfile::TempDir;
@@ -69,6 +69,16 @@ impl Project {
         secprm(self.folder.path(), arguments)
     }
 
+    /// Prepares the command in the project's folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        command(self.folder.path(), arguments)
+    }
+
+    /// Starts the command and does not wait for it.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// Runs the command and returns exit code, stdout and stderr as one text, the project's folder replaced.
     pub fn transcript(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
@@ -102,11 +112,16 @@ pub fn filters() -> impl Drop {
 }
 
 fn secprm(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SECPRM_")) {
         command.env_remove(name);
     }
-    command.current_dir(folder).env("COLUMNS", "100").stdin(Stdio::null()).args(arguments).output().unwrap()
+    command.current_dir(folder).env("COLUMNS", "100").stdin(Stdio::null()).args(arguments);
+    command
 }
 
 fn tidy(bytes: &[u8], folder: &Path) -> String {

@@ -25,7 +25,7 @@ async fn every_query_in_the_documentation_has_an_answer() {
     let (session, _) = given.open().session(None).await.unwrap();
     let mut failures = Vec::new();
     let mut asked = 0;
-    for page in ["docs/analysts.md", "docs/operations.md", "README.md"] {
+    for page in ["docs/analysts.md", "docs/operations.md", "docs/training.md", "README.md"] {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page)).unwrap();
         for query in queries(&text) {
             asked += 1;
