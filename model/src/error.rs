@@ -66,6 +66,9 @@ pub enum ModelError {
     /// Numbers stopped being finite.
     #[error("{0}")]
     Numeric(String),
+    /// A source of examples failed for a reason of its own.
+    #[error("cannot read an example: {0}")]
+    Source(Box<dyn std::error::Error + Send + Sync>),
     /// Ranks can't work together.
     #[error("ranks: {0}")]
     Collective(String),
@@ -80,7 +83,7 @@ impl ModelError {
         match self {
             Self::Config { .. } => ErrorKind::Config,
             Self::Json { .. } | Self::Checkpoint(_) | Self::Io { .. } => ErrorKind::Checkpoint,
-            Self::Input(_) | Self::Tokenizer { .. } => ErrorKind::Input,
+            Self::Input(_) | Self::Tokenizer { .. } | Self::Source(_) => ErrorKind::Input,
             Self::Numeric(_) => ErrorKind::Numeric,
             Self::Collective(_) => ErrorKind::Collective,
             Self::Compute(_) => ErrorKind::Internal,

@@ -38,7 +38,7 @@ pub enum StageError {
     Storage(#[from] StorageError),
     /// The model.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(ModelError),
     /// A query.
     #[error("query failed")]
     Query(#[from] datafusion::error::DataFusionError),
@@ -70,4 +70,17 @@ pub enum StageError {
     /// A task that ended without a result.
     #[error("a background task stopped: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<ModelError> for StageError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            // What a stage's own source of examples said, on its way through the training loop.
+            ModelError::Source(source) => match source.downcast::<StageError>() {
+                Ok(own) => *own,
+                Err(source) => StageError::Model(ModelError::Source(source)),
+            },
+            error => StageError::Model(error),
+        }
+    }
 }

@@ -100,11 +100,10 @@ impl Iterator for InOrder<'_> {
     type Item = secprm_model::Result<Example>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty() {
-            if let Err(error) = self.fill() {
-                let reason = error.to_string();
-                return Some(Err(ModelError::Input(format!("cannot read an example: {reason}"))));
-            }
+        if self.ready.is_empty()
+            && let Err(error) = self.fill()
+        {
+            return Some(Err(ModelError::Source(Box::new(error))));
         }
         self.ready.pop_front().map(Ok)
     }
