@@ -79,9 +79,9 @@ pub struct TrainSection {
     pub checkpoint_every: u64,
     /// How many checkpoints of an unfinished run are kept, beside the one that did best on held-out examples.
     pub keep_checkpoints: usize,
-    /// Evaluates on examples of the split val after every so many steps; 0 never.
+    /// Evaluates on examples of the split validation after every so many steps; 0 never.
     pub evaluate_every: u64,
-    /// How many examples of the split val it is evaluated on.
+    /// How many examples of the split validation it is evaluated on.
     pub evaluate_examples: usize,
     /// A folder on the local disk for files of a remote warehouse's shards, relative to the configuration file; without it rows are read from
     /// the store alone.

@@ -173,13 +173,13 @@ async fn tell(world: &World, bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(told.map_err(|error| Error::bug(error.to_string()))??)
 }
 
-/// Examples of the split val to evaluate on; sample_id is a hash, so that the first few are any few.
+/// Examples of the split validation to evaluate on; sample_id is a hash, so that the first few are any few.
 async fn held_out(session: &SessionContext, section: &TrainSection) -> Result<Option<Box<dyn ExampleSource + Send>>> {
     if section.evaluate_every == 0 || section.evaluate_examples == 0 {
         return Ok(None);
     }
     let query = format!(
-        "SELECT * FROM train_shards WHERE split = 'val' ORDER BY sample_id, window_index LIMIT {}",
+        "SELECT * FROM train_shards WHERE split = 'validation' ORDER BY sample_id, window_index LIMIT {}",
         section.evaluate_examples
     );
     let examples = load_examples(&session.sql(&query).await?.collect().await?)?;

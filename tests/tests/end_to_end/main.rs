@@ -9,3 +9,4 @@ mod documented;
 mod mixture;
 mod project;
 mod splits;
+mod training;
