@@ -22,6 +22,12 @@ struct Samples {
     samples: Vec<Sample>,
 }
 
+/// What this example alone reads of a job: how many AdamW steps to make.
+#[derive(Deserialize)]
+struct Steps {
+    steps: usize,
+}
+
 #[derive(Deserialize)]
 struct Sample {
     prompt: String,
@@ -35,12 +41,13 @@ fn write_logits(model: &StepModel, job: &Job, path: &Path) -> Outcome<()> {
 }
 
 fn train(directory: &Path, job: &Path, out: &Path) -> Outcome<()> {
+    let Steps { steps } = serde_json::from_slice(&std::fs::read(job)?)?;
     let (model, job) = (read_model(directory)?, Job::read(job)?);
     write_logits(&model, &job, &out.join("logits.safetensors"))?;
     let batch = job.packed()?;
     let mut optimizer = job.optimizer(&model)?;
     let mut losses = Vec::new();
-    for step in 0..job.steps {
+    for step in 0..steps {
         let (loss, gradients) = job.gradients(&model, &batch)?;
         if step == 0 {
             let gradients: HashMap<String, Tensor> = gradients.clone().into_iter().collect();

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use secprm_model::StepModel;
+use secprm_model::loss::{weight_sum, weighted_cross_entropy};
 use support::{Job, Outcome, read_model};
 
 /// A number of mebibytes from `/proc/self/status`; 0 where there is none.
@@ -21,13 +22,18 @@ fn memory(field: &str) -> f64 {
 }
 
 fn serve(model: &StepModel, job: &Job) -> Outcome<()> {
-    let batch = job.packed()?;
+    let (batch, labels) = (job.packed()?, job.labels());
+    let normaliser = weight_sum(&labels, job.class_weights);
     let mut optimizer = job.optimizer(model)?;
     let mut output = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let start = Instant::now();
         let loss = match line?.trim() {
-            "forward" => f64::from(job.loss(&model.forward_batch(&batch, None)?)?.to_scalar::<f32>()?),
+            "forward" => {
+                let logits = model.forward_batch(&batch, None)?;
+                let loss = weighted_cross_entropy(&logits, &labels, job.class_weights, normaliser)?;
+                f64::from(loss.to_scalar::<f32>()?)
+            }
             "gradients" => job.gradients(model, &batch)?.0,
             "step" => {
                 let (loss, gradients) = job.gradients(model, &batch)?;

@@ -63,6 +63,25 @@ impl StepModel {
         self.backward_from(&logits, target, trained, sink)
     }
 
+    /// As [`Self::training_pass`], with all gradients by name at the end.
+    ///
+    /// # Errors
+    /// As [`Self::training_pass`].
+    pub fn gradients(
+        &self,
+        batch: &PackedBatch,
+        target: Target,
+        trained: TrainedParameters,
+        checkpointing: bool,
+    ) -> Result<(f64, BTreeMap<String, Tensor>)> {
+        let mut gradients = BTreeMap::new();
+        let loss = self.training_pass(batch, target, trained, checkpointing, &mut |name, gradient| {
+            gradients.insert(name.to_owned(), gradient);
+            Ok(())
+        })?;
+        Ok((loss, gradients))
+    }
+
     /// As [`Self::training_pass`], from logits that recorded the gradients of the trained parameters.
     pub(crate) fn backward_from(
         &self,

@@ -126,11 +126,6 @@ impl MixedExamples {
     pub fn is_empty(&self) -> bool {
         self.examples.is_empty()
     }
-
-    /// Returns how many examples an epoch has, repeats counted.
-    pub fn epoch_len(&self) -> u64 {
-        epoch_len(&self.listed)
-    }
 }
 
 impl ExampleSource for MixedExamples {
@@ -227,7 +222,7 @@ mod tests {
         let mut mixed = MixedExamples::default();
         mixed.push(example("a", [0, 1]), 40).unwrap();
         mixed.push(example("b", [1, 1]), 1).unwrap();
-        assert_eq!((mixed.len(), mixed.epoch_len()), (2, 41));
+        assert_eq!((mixed.len(), epoch_len(mixed.listed())), (2, 41));
         assert_eq!(supervised_steps(mixed.listed()), [40, 42]);
         assert!(mixed.push(example("c", [1, 1]), 0).unwrap_err().to_string().contains("example c"));
     }

@@ -76,13 +76,9 @@ impl Objective {
 
     /// Sums in the order of sequences, whichever thread is done first.
     fn side_by_side(&self, model: &StepModel, sequences: &[&Supervised], sink: &mut GradientSink) -> Result<f64> {
-        let alone = |sequence: &&Supervised| -> Result<(f64, BTreeMap<String, Tensor>)> {
-            let mut gradients = BTreeMap::new();
-            let loss = self.together(model, &[*sequence], &mut |name, gradient| {
-                gradients.insert(name.to_owned(), gradient);
-                Ok(())
-            })?;
-            Ok((loss, gradients))
+        let alone = |sequence: &&Supervised| {
+            let target = self.target(&sequence.steps.labels);
+            model.gradients(&packed(&[*sequence])?, target, self.parameters, self.checkpointing)
         };
         let results: Vec<_> = sequences.par_iter().with_max_len(1).map(alone).collect::<Result<_>>()?;
         let mut total = 0.0;

@@ -3,8 +3,9 @@
 //! L = −Σ_t w_{y_t} log P(y_t | prefix) / Σ_t w_{y_t}, where both sums run over all supervised positions of the global
 //! batch. The sum above and the normaliser are apart here, so that accumulation and ranks can share one normaliser.
 
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, Tensor};
 
+use crate::blocks::accumulation;
 use crate::error::{ModelError, Result};
 
 /// Computes the class weights w_y = N / (2 N_y) from counts of [vulnerable, secure] labels.
@@ -36,7 +37,7 @@ pub fn weighted_cross_entropy(logits: &Tensor, labels: &[u8], weights: [f64; 2],
     if !normaliser.is_finite() || normaliser <= 0.0 {
         return Err(ModelError::Numeric(format!("the labels' weights sum to {normaliser}, not to a positive number")));
     }
-    let logits = logits.to_dtype(summing_dtype(logits.dtype()))?;
+    let logits = logits.to_dtype(accumulation(logits.dtype()))?;
     // One row per class with the weight at the label: picking and weighing in one product.
     let picked: Vec<f64> = labels
         .iter()
@@ -53,18 +54,10 @@ pub fn weighted_cross_entropy(logits: &Tensor, labels: &[u8], weights: [f64; 2],
     Ok((log_probability * picked)?.sum_all()?.neg()?)
 }
 
-/// Half precision is summed in single, everything else as it is.
-fn summing_dtype(dtype: DType) -> DType {
-    match dtype {
-        DType::BF16 | DType::F16 => DType::F32,
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     use super::*;
     use crate::blocks::test_support::{check_against_differences, normal};

@@ -211,7 +211,7 @@ impl Run<'_> {
         let listed = source.listed();
         let planned = config.steps_of(stage, epoch_len(listed));
         let layout = Layout::new(model, stage.parameters, collective);
-        let mut optimizer = AdamW::new(config.optimizer(), layout.clone(), model)?;
+        let mut optimizer = AdamW::new(config.optimizer(), layout, model)?;
         if let Some(saved) = self.saved.take() {
             saved.restore(&mut optimizer)?;
         }
@@ -238,7 +238,7 @@ impl Run<'_> {
                     continue;
                 }
                 let rate = stage.learning_rate * factor;
-                let metrics = self.step(stage, rate, &share, &layout, &mut optimizer, &mut hidden, &mut reading)?;
+                let metrics = self.step(stage, rate, &share, &mut optimizer, &mut hidden, &mut reading)?;
                 let stop = observer.step(&metrics);
                 if self.after_step(stop, &optimizer, observer)?.is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -259,13 +259,11 @@ impl Run<'_> {
         Share { indices, own: std::mem::take(&mut shares[collective.rank()]), passes }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn step(
         &mut self,
         stage: &TrainStage,
         learning_rate: f64,
         share: &Share,
-        layout: &Layout,
         optimizer: &mut AdamW,
         hidden: &mut HiddenCache,
         reading: &mut Reading,
@@ -280,7 +278,7 @@ impl Run<'_> {
             normaliser: weight(0) * self.class_weights[0] + weight(1) * self.class_weights[1],
             checkpointing: config.gradient_checkpointing,
         };
-        let mut gradients = ShardedGradients::new(layout, model, collective);
+        let mut gradients = ShardedGradients::new(optimizer.layout(), model, collective);
         let (mut loss, mut data_wait) = ([0.0], Duration::ZERO);
         for pass in 0..share.passes {
             let Some(own) = share.own.get(pass) else {

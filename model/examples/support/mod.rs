@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use secprm_model::backward::Target;
-use secprm_model::loss::{weight_sum, weighted_cross_entropy};
+use secprm_model::loss::weight_sum;
 use secprm_model::optimizer::{AdamW, AdamWConfig};
 use secprm_model::zero::{Layout, ShardedGradients};
 use secprm_model::{OneRank, PackedBatch, Qwen2Config, StepModel, TrainedParameters};
@@ -35,9 +35,6 @@ pub struct Job {
     /// Whether activations are computed again in the backward.
     #[serde(default)]
     pub gradient_checkpointing: bool,
-    /// How many AdamW steps to make; of use to one of the examples.
-    #[allow(dead_code)]
-    pub steps: usize,
 }
 
 impl Job {
@@ -53,16 +50,9 @@ impl Job {
         Ok(batch)
     }
 
-    fn labels(&self) -> Vec<u8> {
+    /// The labels of all sequences.
+    pub fn labels(&self) -> Vec<u8> {
         self.sequences.iter().flat_map(|sequence| sequence.labels.iter().copied()).collect()
-    }
-
-    /// The weighted loss of a batch's logits, normalised over all sequences; of use to one of the examples.
-    #[allow(dead_code)]
-    pub fn loss(&self, logits: &Tensor) -> Outcome<Tensor> {
-        let labels = self.labels();
-        let normaliser = weight_sum(&labels, self.class_weights);
-        Ok(weighted_cross_entropy(logits, &labels, self.class_weights, normaliser)?)
     }
 
     /// Loss and gradients by name, all sequences in one pass.
@@ -70,14 +60,7 @@ impl Job {
         let labels = self.labels();
         let normaliser = weight_sum(&labels, self.class_weights);
         let target = Target { labels: &labels, class_weights: self.class_weights, normaliser };
-        let mut gradients = BTreeMap::new();
-        let mut sink = |name: &str, gradient: Tensor| {
-            gradients.insert(name.to_owned(), gradient);
-            Ok(())
-        };
-        let checkpointing = self.gradient_checkpointing;
-        let loss = model.training_pass(batch, target, TrainedParameters::All, checkpointing, &mut sink)?;
-        Ok((loss, gradients))
+        Ok(model.gradients(batch, target, TrainedParameters::All, self.gradient_checkpointing)?)
     }
 
     pub fn optimizer(&self, model: &StepModel) -> Outcome<AdamW> {

@@ -6,7 +6,7 @@ use candle_core::{DType, Result, Tensor};
 const NUMBERS_AT_A_TIME: usize = 64 << 20;
 
 /// Returns the dtype that sums, norms and exponentials are computed in: single for half precision, else the same.
-pub(super) fn accumulation(dtype: DType) -> DType {
+pub(crate) fn accumulation(dtype: DType) -> DType {
     match dtype {
         DType::BF16 | DType::F16 => DType::F32,
         other => other,

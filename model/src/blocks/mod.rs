@@ -26,6 +26,8 @@ pub mod swiglu;
 pub(crate) mod test_support;
 mod with_backward;
 
+pub(crate) use composed::accumulation;
+
 pub use attention::{Heads, causal_attention};
 pub use embedding::select_rows;
 pub use linear::linear;

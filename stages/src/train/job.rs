@@ -12,7 +12,7 @@ use secprm_model::{
     Cadence, CheckpointFiles, Collective, ExampleSource, HeadInit, Qwen2Config, SavedOptimizer, SelfCheck, StepMetrics,
     StepModel, StepTokenizer, TrainConfig, TrainState, TrainSummary, Training, self_check,
 };
-use secprm_storage::{CommitMode, CommitNote, Fingerprint, Table, TableSpec, Warehouse};
+use secprm_storage::{CommitMode, CommitNote, ErrorKind as StorageErrorKind, Fingerprint, Table, TableSpec, Warehouse};
 use tokio::runtime::Handle;
 
 use super::events::EventWriter;
@@ -211,12 +211,14 @@ async fn replace_all(
 }
 
 fn train_model(job: TrainingJob, runtime: Handle) -> Result<Outcome> {
-    let (start, parent_id) = starting_model(&job.start)?;
-    let (model, from, history) = match earlier(&job, &runtime)? {
+    let (model, parent_id, from, history) = match earlier(&job, &runtime)? {
         Some(LoadedCheckpoint { state, history, model, optimizer }) => {
-            (model.load(HeadInit::Required)?.model, Some((state, optimizer)), history)
+            (model.load(HeadInit::Required)?.model, parent_of(&job.start)?, Some((state, optimizer)), history)
         }
-        None => (start, None, Vec::new()),
+        None => {
+            let (start, parent_id) = starting_model(&job.start)?;
+            (start, parent_id, None, Vec::new())
+        }
     };
     let resumed_at = from.as_ref().map_or(0, |(state, _): &(TrainState, SavedOptimizer)| state.steps);
     let is_first = job.collective.is_first();
@@ -272,15 +274,28 @@ fn starting_model(start: &ModelStart) -> Result<(StepModel, Option<String>)> {
     })
 }
 
+/// The identity of the checkpoint that training started from, without loading it.
+fn parent_of(start: &ModelStart) -> Result<Option<String>> {
+    Ok(match start {
+        ModelStart::Random { .. } => None,
+        ModelStart::Pretrained { folder, .. } => Some(CheckpointFiles::read_dir(folder)?.model_id()),
+    })
+}
+
 /// Reads the newest checkpoint that is whole; all ranks go on from the one that the first rank could read.
 fn earlier(job: &TrainingJob, runtime: &Handle) -> Result<Option<LoadedCheckpoint>> {
     let mut chosen = None;
     if job.collective.is_first() && job.resume {
         for folder in runtime.block_on(job.folder.checkpoints())? {
-            // A damaged one is passed over: the one before it is whole.
-            if let Ok(loaded) = runtime.block_on(job.folder.load(&folder)) {
-                chosen = Some((folder, loaded));
-                break;
+            match runtime.block_on(job.folder.load(&folder)) {
+                Ok(loaded) => {
+                    chosen = Some((folder, loaded));
+                    break;
+                }
+                // A damaged one is passed over: the one before it is whole. A store that fails is no reason to begin anew.
+                Err(StageError::Saved { .. }) => {}
+                Err(StageError::Storage(error)) if error.kind() == StorageErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
     }

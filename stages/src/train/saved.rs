@@ -124,14 +124,6 @@ impl JobFolder {
         Ok(self.kept().await?.checkpoints.into_iter().rev().map(|one| one.folder).collect())
     }
 
-    /// Returns the folder of the checkpoint that did best on held-out examples.
-    ///
-    /// # Errors
-    /// As [`Self::checkpoints`].
-    pub async fn best(&self) -> Result<Option<String>> {
-        Ok(self.kept().await?.best().map(|one| one.folder.clone()))
-    }
-
     async fn kept(&self) -> Result<Kept> {
         let path = self.path(LIST);
         match self.warehouse.exists(&path).await? {
@@ -169,14 +161,6 @@ impl JobFolder {
         let state = state.ok_or_else(|| damaged(&self.path(folder), "state.json is missing"))?;
         let (model, optimizer) = (CheckpointFiles::new(model), SavedOptimizer::new(optimizer));
         Ok(LoadedCheckpoint { state, history, model, optimizer })
-    }
-
-    /// Reads the model alone of a checkpoint.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
-    pub async fn load_model(&self, folder: &str) -> Result<CheckpointFiles> {
-        Ok(self.load(folder).await?.model)
     }
 
     /// Removes all checkpoints of the job, which is finished.

@@ -35,7 +35,7 @@ async fn the_newest_and_the_best_stay() {
         own.clone().write(checkpoint(steps, loss), files(steps), 2).await.unwrap();
     }
     assert_eq!(own.checkpoints().await.unwrap(), ["step-5", "step-4", "step-2"]);
-    assert_eq!(own.best().await.unwrap().as_deref(), Some("step-2"));
+    assert_eq!(own.kept().await.unwrap().best().map(|one| one.folder.as_str()), Some("step-2"));
     let left = std::fs::read_dir(place.path().join("warehouse/training/job/step-1")).map_or(0, Iterator::count);
     assert_eq!(left, 0, "files of a dropped checkpoint are gone");
     let loaded = own.load("step-4").await.unwrap();

@@ -22,11 +22,6 @@ pub struct Pass {
 pub fn training_pass(model: &StepModel, batch: &PackedBatch, labels: &[u8], checkpointing: bool) -> Result<Pass> {
     let normaliser = weight_sum(labels, CLASS_WEIGHTS);
     let target = Target { labels, class_weights: CLASS_WEIGHTS, normaliser };
-    let mut gradients = BTreeMap::new();
-    let mut sink = |name: &str, gradient: Tensor| {
-        gradients.insert(name.to_owned(), gradient);
-        Ok(())
-    };
-    let loss = model.training_pass(batch, target, TrainedParameters::All, checkpointing, &mut sink)?;
+    let (loss, gradients) = model.gradients(batch, target, TrainedParameters::All, checkpointing)?;
     Ok(Pass { loss, gradients })
 }
