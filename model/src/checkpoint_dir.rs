@@ -13,18 +13,9 @@ impl CheckpointFiles {
     /// # Errors
     /// Names the file that can't be read.
     pub fn read_dir(directory: &Path) -> Result<Self> {
-        let index = directory.join(INDEX_FILE);
-        // A single file wins, as in Hugging Face's loader.
-        let sharded = index.is_file() && !directory.join(WEIGHTS_FILE).is_file();
-        let index = sharded.then(|| read(&index)).transpose()?;
-        let mut names = CheckpointFiles::weight_files(index.as_deref())?;
-        names.extend([CONFIG_FILE.to_owned(), TOKENIZER_FILE.to_owned()]);
-        let mut files = Vec::with_capacity(names.len() + 1);
-        for name in names {
-            let content = read(&directory.join(&name))?;
-            files.push((name, content));
-        }
-        files.extend(index.map(|content| (INDEX_FILE.to_owned(), content)));
+        let names = file_names(directory)?.into_iter();
+        let files = names.map(|name| read(&directory.join(&name)).map(|content| (name, content)));
+        let files = files.collect::<Result<Vec<_>>>()?;
         Ok(Self::new(files))
     }
 
@@ -61,11 +52,24 @@ impl CheckpointFiles {
     }
 }
 
+/// Returns the names of the files that a checkpoint's directory needs, sorted; a single file of weights wins over an index, as in Hugging
+/// Face's loader.
+pub(crate) fn file_names(directory: &Path) -> Result<Vec<String>> {
+    let index = directory.join(INDEX_FILE);
+    let sharded = index.is_file() && !directory.join(WEIGHTS_FILE).is_file();
+    let index = sharded.then(|| read(&index)).transpose()?;
+    let mut names = CheckpointFiles::weight_files(index.as_deref())?;
+    names.extend([CONFIG_FILE.to_owned(), TOKENIZER_FILE.to_owned()]);
+    names.extend(sharded.then(|| INDEX_FILE.to_owned()));
+    names.sort();
+    Ok(names)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(at(path))
 }
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError {
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError {
     let path = path.to_owned();
     |source| ModelError::Io { path, source }
 }

@@ -1,16 +1,14 @@
 //! Checkpoints opened by mapping their files: the system pages bytes in as tensors are copied out of them, so that the
 //! process never holds a file, and each tensor only in the dtype and on the device it is wanted.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 
 use candle_core::{DType, Device};
 use memmap2::Mmap;
 
-use crate::checkpoint::{
-    CONFIG_FILE, Checkpoint, CheckpointFiles, HeadInit, INDEX_FILE, TOKENIZER_FILE, WEIGHTS_FILE, model_id,
-    require_room,
-};
+use crate::checkpoint::{CONFIG_FILE, Checkpoint, HeadInit, TOKENIZER_FILE, model_id, require_room};
+use crate::checkpoint_dir::{at, file_names};
 use crate::checkpoint_tensors::CheckpointTensors;
 use crate::config::Qwen2Config;
 use crate::error::{ModelError, Result};
@@ -19,8 +17,8 @@ use crate::tokenizer::StepTokenizer;
 impl Checkpoint {
     /// Opens a checkpoint's directory: its model on `device` in `dtype`, from one file of weights or several.
     ///
-    /// Gives what [`CheckpointFiles::load`] gives, with the same identity. The files must not be changed meanwhile, which
-    /// [`CheckpointFiles::write_dir`] never does.
+    /// Gives what [`crate::CheckpointFiles::load`] gives, with the same identity. The files must not be changed meanwhile, which
+    /// [`crate::CheckpointFiles::write_dir`] never does.
     ///
     /// # Errors
     /// Names the file that can't be read, or the tensor that is missing, extra, misshapen or of another type.
@@ -28,13 +26,7 @@ impl Checkpoint {
         if !matches!(dtype, DType::F32 | DType::BF16 | DType::F16) {
             return Err(ModelError::Checkpoint(format!("a model in {dtype:?} can't be had, only F32, BF16 and F16")));
         }
-        let index = directory.join(INDEX_FILE);
-        let sharded = index.is_file() && !directory.join(WEIGHTS_FILE).is_file();
-        let index = sharded.then(|| fs::read(&index).map_err(at(&index))).transpose()?;
-        let mut names = CheckpointFiles::weight_files(index.as_deref())?;
-        names.extend([CONFIG_FILE.to_owned(), TOKENIZER_FILE.to_owned()]);
-        names.extend(sharded.then(|| INDEX_FILE.to_owned()));
-        names.sort();
+        let names = file_names(directory)?;
         let mut files = Vec::with_capacity(names.len());
         for name in names {
             let mapped = map(&directory.join(&name))?;
@@ -57,11 +49,6 @@ impl Checkpoint {
     }
 }
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError {
-    let path = path.to_owned();
-    |source| ModelError::Io { path, source }
-}
-
 /// Maps a file for reading.
 // The one unsafe call of this crate: reading a file as memory is only sound while nobody truncates or rewrites it.
 // Checkpoints are written beside their place and renamed into it, and never changed there.
@@ -75,7 +62,10 @@ fn map(path: &Path) -> Result<Mmap> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+
     use super::*;
+    use crate::checkpoint::{CheckpointFiles, WEIGHTS_FILE};
     use crate::qwen2::StepModel;
 
     fn model(dtype: DType) -> StepModel {

@@ -5,7 +5,8 @@
 //! [`mod@train`] fit them to step labels, [`score`] turns them into step rewards and [`rewards`] aggregates those into one
 //! verdict. [`checkpoint`] reads and writes models in the layout of Hugging Face's `Qwen2ForTokenClassification`.
 //!
-//! No unseeded randomness, and clocks only measure: equal inputs, configuration and number of ranks give equal bits.
+//! No unseeded randomness, and clocks only measure: equal inputs, configuration and number of ranks give equal bits. [`collective`] alone
+//! talks to other processes, and watches over them by the clock.
 
 pub mod backward;
 pub mod batch;
@@ -41,7 +42,7 @@ pub mod train_state;
 pub mod zero;
 
 pub use batch::PackedBatch;
-pub use candle_core::Tensor;
+pub use candle_core::{DType, Device, Tensor};
 pub use checkpoint::{Checkpoint, CheckpointFiles, HeadInit};
 pub use collective::{Collective, OneRank};
 pub use config::Qwen2Config;

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use secprm_model::{
-    Cadence, CheckpointFiles, Collective, ExampleSource, HeadInit, Qwen2Config, SavedOptimizer, SelfCheck, StepMetrics,
-    StepModel, StepTokenizer, TrainConfig, TrainState, TrainSummary, Training, self_check,
+    Cadence, Checkpoint, CheckpointFiles, Collective, DType, Device, ExampleSource, HeadInit, Qwen2Config,
+    SavedOptimizer, SelfCheck, StepMetrics, StepModel, StepTokenizer, TrainConfig, TrainState, TrainSummary, Training,
+    self_check,
 };
 use secprm_storage::{CommitMode, CommitNote, ErrorKind as StorageErrorKind, Fingerprint, Table, TableSpec, Warehouse};
 use tokio::runtime::Handle;
@@ -267,8 +268,8 @@ fn starting_model(start: &ModelStart) -> Result<(StepModel, Option<String>)> {
     Ok(match start {
         ModelStart::Random { config, seed } => (StepModel::random((**config).clone(), *seed)?, None),
         ModelStart::Pretrained { folder, seed } => {
-            let files = CheckpointFiles::read_dir(folder)?;
-            let checkpoint = files.load(HeadInit::RandomIfMissing(*seed))?;
+            let head = HeadInit::RandomIfMissing(*seed);
+            let checkpoint = Checkpoint::open(folder, &Device::Cpu, DType::F32, head)?;
             (checkpoint.model, Some(checkpoint.model_id))
         }
     })
