@@ -83,7 +83,7 @@ def write_inputs(folder):
         positions = list(range(TOKENS_PER_STEP - 1, TOKENS, TOKENS_PER_STEP))
         ids, labels = [draw.randrange(8192) for _ in range(TOKENS)], [draw.randrange(2) for _ in positions]
         sequences.append({"input_ids": ids, "positions": positions, "labels": labels})
-    numbers = dict(learning_rate=1e-4, betas=[0.9, 0.95], epsilon=1e-8, weight_decay=0.01, steps=0)
+    numbers = dict(learning_rate=1e-4, betas=[0.9, 0.95], epsilon=1e-8, weight_decay=0.01)
     job = dict(sequences=sequences, class_weights=[1.5, 0.75], **numbers)
     (folder / "job.json").write_text(json.dumps(job))
 

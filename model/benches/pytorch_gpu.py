@@ -109,10 +109,11 @@ def taken_gib(device):
     return (total - free) / 2**30
 
 
-def long_or_short(device, layers, tokens, training, checkpointing, repeats):
+def long_or_short(device, layers, tokens, training, repeats):
     model = model_7b(layers, device)
     model.train(training)
-    if checkpointing:
+    if training:
+        # As our training pass does.
         model.gradient_checkpointing_enable()
     ids = (torch.arange(tokens, device=device) * 7919 % 152064)[None]
     separators = torch.arange(31, tokens, 32, device=device)
@@ -133,7 +134,7 @@ def long_or_short(device, layers, tokens, training, checkpointing, repeats):
 
 def throughput(part, what, options, layers, tokens, training, repeats):
     try:
-        taken, gib = long_or_short(options.device, layers, tokens, training, options.checkpointing, repeats)
+        taken, gib = long_or_short(options.device, layers, tokens, training, repeats)
     except torch.OutOfMemoryError:
         emit(part, what, None, "ms" if part != "long" else "s", "out of memory")
         return
@@ -177,7 +178,6 @@ def main():
     parser.add_argument("--long-tokens", type=int, default=131072)
     parser.add_argument("--long-train-layers", type=int, default=1)
     parser.add_argument("--peak-tflops", type=float, default=989.0)
-    parser.add_argument("--checkpointing", action="store_true", help="as our training pass, once it checkpoints layers")
     parser.add_argument("--device", default="cuda")
     options = parser.parse_args()
     if options.part == "parity":

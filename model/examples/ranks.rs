@@ -1,6 +1,6 @@
 //! Tries the ranks of an MPI job: every operation against what is computed here, and what happens when a rank dies.
 //!
-//! `mpirun -n 4 ranks check [MEGABYTES]`, `mpirun -n 4 ranks kill|stop|fail|abort|leave RANK`. `.ci/mpi` runs them.
+//! `mpirun -n 4 ranks check [MEGABYTES]`, `mpirun -n 4 ranks kill|stop|fail|abort RANK`. `.ci/mpi` runs them.
 
 use std::error::Error;
 use std::process::{Command, exit};
@@ -99,7 +99,6 @@ fn work(ranks: &MpiRanks, watch: &Watch, mode: &str, victim: usize) -> Outcome {
                 "stop" => drop(signal("STOP")?),
                 "abort" => ranks.abort(7),
                 "fail" => return Err("loss is NaN".into()),
-                "leave" => exit(0),
                 _ => return Err(format!("{mode}: no such mode").into()),
             }
         }
@@ -115,15 +114,18 @@ fn end(end: End) -> ! {
 fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [mode, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: ranks check [MEGABYTES] | kill|stop|fail|abort|leave RANK".into());
+        return Err("usage: ranks check [MEGABYTES] | kill|stop|fail|abort RANK".into());
     };
     let argument = rest.first().map(|text| text.parse()).transpose()?;
     let launch = Launch::from_env(|name| std::env::var(name).ok())?;
     let ranks = MpiRanks::start(&launch)?;
-    let group = ranks.meet(&launch, "the example ranks", DEFAULT_WAIT)?;
     let second = Duration::from_secs(1);
     let options = WatchOptions { beat: second, silence: 10 * second, ..WatchOptions::default() };
-    let watch = Watch::start(group, options, |cause| end(cause))?;
+    let met = ranks.meet(&launch, "the example ranks", DEFAULT_WAIT);
+    let watch = met.and_then(|group| Watch::start(group, options, |cause| end(cause))).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ranks.abort(4)
+    });
     let outcome = match mode.as_str() {
         "check" => check(&ranks, argument.unwrap_or(50)),
         _ => work(&ranks, &watch, mode, argument.unwrap_or(ranks.ranks() - 1)),

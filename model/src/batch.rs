@@ -72,11 +72,6 @@ impl PackedBatch {
     pub fn separators(&self) -> &[u32] {
         &self.separators
     }
-
-    /// Counts the tokens.
-    pub fn tokens(&self) -> usize {
-        self.input_ids.len()
-    }
 }
 
 #[cfg(test)]

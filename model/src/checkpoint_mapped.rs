@@ -26,12 +26,7 @@ impl Checkpoint {
         if !matches!(dtype, DType::F32 | DType::BF16 | DType::F16) {
             return Err(ModelError::Checkpoint(format!("a model in {dtype:?} can't be had, only F32, BF16 and F16")));
         }
-        let names = file_names(directory)?;
-        let mut files = Vec::with_capacity(names.len());
-        for name in names {
-            let mapped = map(&directory.join(&name))?;
-            files.push((name, mapped));
-        }
+        let files = mapped(directory)?;
         let text = |wanted: &str| {
             let file = files.iter().find(|(name, _)| name == wanted);
             let content = file.map(|(_, content)| content.as_ref()).unwrap_or_default();
@@ -44,14 +39,32 @@ impl Checkpoint {
         for (name, content) in files.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
             tensors.read(name, content)?;
         }
-        let model_id = model_id(files.iter().map(|(name, content)| (name.as_str(), content.as_ref())));
-        Ok(Self { model: tensors.into_model(head)?, tokenizer, model_id })
+        Ok(Self { model: tensors.into_model(head)?, tokenizer, model_id: id_of(&files) })
     }
+
+    /// Returns the identity that [`Self::open`] would find, without loading a tensor.
+    ///
+    /// # Errors
+    /// Names the file that can't be read.
+    pub fn identify(directory: &Path) -> Result<String> {
+        Ok(id_of(&mapped(directory)?))
+    }
+}
+
+/// The files that a checkpoint's directory needs, by name.
+fn mapped(directory: &Path) -> Result<Vec<(String, Mmap)>> {
+    let names = file_names(directory)?.into_iter();
+    names.map(|name| map(&directory.join(&name)).map(|content| (name, content))).collect()
+}
+
+fn id_of(files: &[(String, Mmap)]) -> String {
+    model_id(files.iter().map(|(name, content)| (name.as_str(), content.as_ref())))
 }
 
 /// Maps a file for reading.
 // The one unsafe call of this crate: reading a file as memory is only sound while nobody truncates or rewrites it.
-// Checkpoints are written beside their place and renamed into it, and never changed there.
+// Checkpoints of ours are written beside their place and renamed into it, and never changed there; a user leaves a pretrained folder alone
+// while it is opened.
 #[allow(unsafe_code)]
 fn map(path: &Path) -> Result<Mmap> {
     let file = File::open(path).map_err(at(path))?;
@@ -97,6 +110,7 @@ mod tests {
         let opened = open(&folder, DType::F32).unwrap();
         let read = files.load(HeadInit::Required).unwrap();
         assert_eq!(opened.model_id, read.model_id);
+        assert_eq!(Checkpoint::identify(&folder.path().join("model")).unwrap(), read.model_id);
         assert_eq!(bytes(&opened.model), bytes(&read.model));
         assert_eq!(opened.tokenizer.id(), read.tokenizer.id());
     }

@@ -1,4 +1,4 @@
-//! The step reward model: everything between text and rewards that is pure computation.
+//! The step reward model: everything between text and rewards.
 //!
 //! A sample is a prompt and the steps of a program. [`tokenizer`] turns text into ids, [`mod@encode`] lays prompt, steps and
 //! separators out in windows, [`qwen2`] gives two logits at each separator, [`loss`], [`optimizer`], [`schedule`] and

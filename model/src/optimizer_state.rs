@@ -4,7 +4,7 @@
 //! A file is safetensors with `master/NAME/START`, `exp_avg/NAME/START` and `exp_avg_sq/NAME/START` in f32, START being the index in the
 //! flattened parameter of the piece's first number, and the number of updates as metadata `steps`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -53,14 +53,14 @@ impl SavedOptimizer {
     /// # Errors
     /// A file is damaged, is of other parameters, or a number is missing.
     pub fn restore(&self, optimizer: &mut AdamW) -> Result<()> {
-        let layout = optimizer.layout().clone();
-        let mut rows: Vec<[Vec<f32>; 3]> =
-            layout.groups().iter().map(|group| [0; 3].map(|_| vec![0f32; group.share])).collect();
-        let mut wanted = BTreeMap::new();
+        let layout = optimizer.layout();
+        let mut states: Vec<Vec<f32>> =
+            layout.groups().iter().map(|group| vec![0f32; STATE_ROWS.len() * group.share]).collect();
+        let (mut wanted, mut seen) = (BTreeMap::new(), BTreeSet::new());
         let mut missing = 0;
         for piece in layout.pieces() {
             missing += STATE_ROWS.len() * piece.of_parameter.len();
-            wanted.insert(piece.member.name.clone(), piece);
+            wanted.insert(piece.member.name.as_str(), piece);
         }
         let mut steps = None;
         for (file, bytes) in &self.files {
@@ -75,14 +75,22 @@ impl SavedOptimizer {
                 let (row, parameter, start) = parse_name(name)
                     .ok_or_else(|| refused(format!("tensor {name} is no part of an optimiser's state")))?;
                 let Some(piece) = wanted.get(parameter) else { continue };
-                let saved = start..start + view.data().len() / 4;
+                if view.dtype() != Dtype::F32 {
+                    return Err(refused(format!("tensor {name} is not in f32")));
+                }
+                if !seen.insert(name.to_owned()) {
+                    return Err(refused(format!("tensor {name} is in another file as well")));
+                }
+                let end = start.checked_add(view.data().len() / 4);
+                let saved = start..end.ok_or_else(|| refused(format!("tensor {name} ends nowhere")))?;
                 let from = saved.start.max(piece.of_parameter.start);
                 let to = saved.end.min(piece.of_parameter.end);
                 if from < to {
                     let bytes = view.data().as_chunks::<4>().0;
                     let numbers = bytes[from - start..to - start].iter().map(|bytes| f32::from_le_bytes(*bytes));
-                    let place = piece.of_share.start + from - piece.of_parameter.start;
-                    rows[piece.group][row][place..].iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
+                    let share = layout.groups()[piece.group].share;
+                    let place = row * share + piece.of_share.start + from - piece.of_parameter.start;
+                    states[piece.group][place..].iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
                     missing = missing.saturating_sub(to - from);
                 }
             }
@@ -91,13 +99,11 @@ impl SavedOptimizer {
             let reason = format!("{missing} numbers of the optimiser's state are missing: a rank's file is not there");
             return Err(ModelError::Checkpoint(reason));
         }
-        let device = optimizer.device().clone();
-        let states = rows
-            .into_iter()
-            .zip(layout.groups())
-            .map(|(rows, group)| Ok(Tensor::from_vec(rows.concat(), (STATE_ROWS.len(), group.share), &device)?));
-        let states = states.collect::<Result<_>>()?;
-        optimizer.restore(steps.unwrap_or(0), states)
+        let tensors = states.into_iter().zip(layout.groups()).map(|(numbers, group)| {
+            Ok(Tensor::from_vec(numbers, (STATE_ROWS.len(), group.share), optimizer.device())?)
+        });
+        let tensors = tensors.collect::<Result<_>>()?;
+        optimizer.restore(steps.unwrap_or(0), tensors)
     }
 }
 

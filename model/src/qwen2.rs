@@ -25,14 +25,7 @@ impl StepModel {
     /// # Errors
     /// The configuration does not fit together.
     pub fn random(config: Qwen2Config, seed: u64) -> Result<Self> {
-        config.validate()?;
-        let device = Device::Cpu;
-        let tensors = parameter_shapes(&config).into_iter().map(|(name, shape)| {
-            let tensor = random_parameter(&name, &shape, &config, seed, &device)?;
-            Ok((name, tensor))
-        });
-        let tensors = tensors.collect::<Result<_>>()?;
-        Self::from_tensors(config, tensors)
+        Self::random_on(config, seed, DType::F32, &Device::Cpu)
     }
 
     /// Draws a model's parameters in `dtype` on `device`: on the CPU those of [`Self::random`], rounded; elsewhere with

@@ -281,6 +281,8 @@ impl Run<'_> {
         let mut gradients = ShardedGradients::new(optimizer.layout(), model, collective);
         let (mut loss, mut data_wait) = ([0.0], Duration::ZERO);
         for pass in 0..share.passes {
+            // A step may take longer than the watch over the ranks waits for a sign of progress.
+            collective.progress(self.state.steps, &stage.name);
             let Some(own) = share.own.get(pass) else {
                 gradients.take_nothing()?;
                 continue;

@@ -80,7 +80,7 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Tokens in flight at a time on a rank: a batch is accumulated in passes of whole sequences up to this size, at least one.
     pub micro_batch_tokens: usize,
-    /// Keeps only each layer's input and computes the rest again in the backward: less memory, about half as much more time.
+    /// Keeps only each layer's input and computes the rest again in the backward: less memory, one more forward.
     #[serde(default)]
     pub gradient_checkpointing: bool,
     /// Gradients are scaled down to this norm over all parameters.

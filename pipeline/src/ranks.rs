@@ -47,13 +47,21 @@ impl Ranks {
         use secprm_model::collective::rendezvous::DEFAULT_WAIT;
         use secprm_model::collective::watch::WatchOptions;
         let mpi = Arc::new(MpiRanks::start(launch)?);
-        let group = mpi.meet(launch, job, DEFAULT_WAIT)?;
         // The main thread may sit in an operation that never comes back.
         let on_end = |end: secprm_model::collective::watch::End| {
             eprintln!("error: {}", end.cause);
             std::process::exit(end.code.into());
         };
-        let watch = Arc::new(Watch::start(group, WatchOptions::default(), on_end)?);
+        let met = mpi.meet(launch, job, DEFAULT_WAIT);
+        let watch = match met.and_then(|group| Watch::start(group, WatchOptions::default(), on_end)) {
+            Ok(watch) => Arc::new(watch),
+            Err(error) => {
+                // No watch spreads it yet, and dropping MPI's ranks would end the process before the reason is printed.
+                let error = Error::from(error);
+                eprintln!("error: {error}");
+                mpi.abort(error.kind().exit_code())
+            }
+        };
         let collective = Arc::new(WatchedMpi { mpi: mpi.clone(), watch: watch.clone() });
         Ok(Ranks { collective, watched: Some(Watched { watch, mpi }) })
     }
@@ -92,7 +100,8 @@ impl Ranks {
                 #[cfg(feature = "mpi")]
                 std::mem::forget(watched.mpi);
                 match result {
-                    Err(error) if error.to_string() == end.cause => Err(error),
+                    // The first rank says who failed before it says why.
+                    Err(error) if end.cause.ends_with(&error.to_string()) => Err(error),
                     _ => Err(Error::new(Kind::of_exit_code(end.code), end.cause)),
                 }
             }

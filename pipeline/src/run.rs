@@ -74,9 +74,10 @@ pub async fn run(world: Arc<World>, dag: Arc<Dag>, options: &RunOptions) -> Resu
                 world.cancelled.store(true, Ordering::Relaxed);
                 if world.winds_down.load(Ordering::Relaxed) {
                     world.progress.say("interrupted: saving the training run; interrupt again to end at once");
-                    tokio::select! { _ = &mut executing => {} () = interrupted() => {} }
+                    tokio::select! { result = &mut executing => wound_down(result), () = interrupted() => stopped() }
+                } else {
+                    stopped()
                 }
-                Err(Error::new(Kind::Interrupted, "interrupted").hint("`secprm run` takes up where this run stopped"))
             }
         }
     };
@@ -93,8 +94,20 @@ pub async fn run(world: Arc<World>, dag: Arc<Dag>, options: &RunOptions) -> Resu
     result.map(|()| outcome)
 }
 
+fn stopped() -> Result<()> {
+    Err(Error::new(Kind::Interrupted, "interrupted").hint("`secprm run` takes up where this run stopped"))
+}
+
+/// What an interrupted run ends with that had something to save: why it could not, if it could not.
+fn wound_down(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != Kind::Interrupted => Err(error),
+        _ => stopped(),
+    }
+}
+
 /// Waits for Ctrl-C, or for the signal that schedulers end processes with.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         // Without a handler the signal ends the process, which a later run copes with.

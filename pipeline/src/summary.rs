@@ -8,7 +8,6 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use secprm_stages::train::MODELS;
 
 use crate::catalog::Rows;
-use crate::config::Project;
 use crate::error::Result;
 use crate::history::CheckResult;
 use crate::mixture::left_out_of_training;
@@ -32,7 +31,7 @@ const HELD_OUT: &str = "
     ORDER BY dataset, split, judge";
 
 /// Prints the summary: data on stdout, talk on stderr.
-pub async fn summarise(world: &World, project: &Project, outcome: &RunOutcome) -> Result<()> {
+pub async fn summarise(world: &World, outcome: &RunOutcome) -> Result<()> {
     let progress = &world.progress;
     for check in outcome.checks.iter().filter(|check| check.rows > 0) {
         progress.say(&format!(
@@ -70,7 +69,7 @@ pub async fn summarise(world: &World, project: &Project, outcome: &RunOutcome) -
     progress.say("\nheld out (positive = vulnerable; AUROC 0.5 is chance):");
     print_stream(session.sql(HELD_OUT).await?.execute_stream().await?, Format::Table, &mut stdout().lock()).await?;
     let has_model = world.head(MODELS).is_some_and(|models| models.rows() > 0);
-    if has_model && project.config.model.path.is_none() {
+    if has_model && world.project.config.model.path.is_none() {
         progress
             .say("the model started from random weights: it shows that the pipeline works, not how good a PRM can be");
     }

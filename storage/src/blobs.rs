@@ -1,8 +1,9 @@
 //! Files beside the tables, such as a model's weights: whole or not there.
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 
 use crate::error::{Result, StorageError};
 use crate::warehouse::{Warehouse, read_object};
@@ -65,6 +66,19 @@ impl Warehouse {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(StorageError::store("remove", path, error)),
         }
+    }
+
+    /// Removes a folder below the warehouse with all that is in it; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`StorageError::Store`] if it cannot be listed or something of it cannot be removed.
+    pub async fn remove_folder(&self, path: &str) -> Result<()> {
+        let found = self.store().list(Some(&blob_path(path)?)).map_ok(|file| file.location).boxed();
+        let removed = self.store().delete_stream(found).map(|result| match result {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            other => other.map(drop),
+        });
+        removed.try_collect::<()>().await.map_err(|error| StorageError::store("remove", path, error))
     }
 
     /// Tells whether a file exists below the warehouse.

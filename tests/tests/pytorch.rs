@@ -4,7 +4,6 @@ use std::process::{Command, Stdio};
 
 /// `$SECPRM_PYTHON`, or the first `python` of the path that has the packages; with none the test has nothing to say.
 fn python_with_torch() -> Option<String> {
-    let named = std::env::var("SECPRM_PYTHON").ok();
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&folders).map(|folder| folder.join("python").display().to_string());
     let has_packages = |python: &String| {
@@ -12,7 +11,14 @@ fn python_with_torch() -> Option<String> {
         let status = Command::new(python).args(["-c", import]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     };
-    named.into_iter().chain(found).find(has_packages)
+    if let Ok(named) = std::env::var("SECPRM_PYTHON") {
+        assert!(
+            has_packages(&named),
+            "SECPRM_PYTHON names {named}, which lacks torch, transformers or trl with a PRMTrainer"
+        );
+        return Some(named);
+    }
+    found.into_iter().find(has_packages)
 }
 
 #[test]

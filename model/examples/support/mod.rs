@@ -75,12 +75,12 @@ impl Job {
         model: &StepModel,
         gradients: &BTreeMap<String, Tensor>,
     ) -> Outcome<()> {
-        let layout = optimizer.layout().clone();
-        let mut sums = ShardedGradients::new(&layout, model, &OneRank);
-        for member in layout.groups().iter().flat_map(|group| &group.members) {
+        let mut sums = ShardedGradients::new(optimizer.layout(), model, &OneRank);
+        for member in optimizer.layout().groups().iter().flat_map(|group| &group.members) {
             sums.take(&member.name, gradients[&member.name].clone())?;
         }
-        Ok(optimizer.step(model, &sums.finish()?, 1.0, self.learning_rate, &OneRank)?)
+        let gradients = sums.finish()?;
+        Ok(optimizer.step(model, &gradients, 1.0, self.learning_rate, &OneRank)?)
     }
 }
 

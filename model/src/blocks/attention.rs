@@ -78,17 +78,7 @@ pub fn causal_attention(
     }
     let longest = sequences.iter().map(Range::len).max().unwrap_or(0);
     let query_block = attention_blocks::block_tokens(heads, longest);
-    attention_composed([query, key, value], heads, sequences, window, query_block)
-}
-
-fn attention_composed(
-    inputs: [&Tensor; 3],
-    heads: Heads,
-    sequences: &[Range<usize>],
-    window: Option<usize>,
-    query_block: usize,
-) -> Result<Tensor> {
-    attention_blocks::attention(inputs, heads, sequences, window, query_block)
+    attention_blocks::attention([query, key, value], heads, sequences, window, query_block)
 }
 
 #[cfg(test)]
@@ -131,7 +121,7 @@ mod tests {
     }
 
     fn composed(t: &[Tensor], sequences: &[Range<usize>], window: Option<usize>, block: usize) -> Result<Tensor> {
-        attention_composed([&t[0], &t[1], &t[2]], HEADS, sequences, window, block)
+        attention_blocks::attention([&t[0], &t[1], &t[2]], HEADS, sequences, window, block)
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use candle_core::{D, Result, Tensor};
 
-use super::attention::Heads;
+use super::attention::{Heads, seen_keys};
 use super::composed::accumulation;
 use super::fused;
 use super::with_backward::with_backward;
@@ -129,8 +129,7 @@ impl Blocks {
 
     /// Keys that some query of a block sees.
     fn seen_by(&self, queries: &Range<usize>) -> Range<usize> {
-        let first = self.window.map_or(0, |window| (queries.start + 1).saturating_sub(window));
-        first..queries.end
+        seen_keys(queries.start, self.window).start..queries.end
     }
 
     /// The weights of a block of scaled queries, `[key_value, queries · group, keys]`.

@@ -12,8 +12,8 @@ use super::with_backward::with_backward;
 /// # Errors
 /// An index is out of range.
 pub fn select_rows(table: &Tensor, rows: &[u32]) -> Result<Tensor> {
-    let indices = Tensor::from_slice(rows, rows.len(), table.device())?;
     if accumulation(table.dtype()) == table.dtype() {
+        let indices = Tensor::from_slice(rows, rows.len(), table.device())?;
         return table.index_select(&indices, 0);
     }
     select_rows_composed(table, rows)
@@ -23,6 +23,9 @@ pub fn select_rows(table: &Tensor, rows: &[u32]) -> Result<Tensor> {
 fn select_rows_composed(table: &Tensor, rows: &[u32]) -> Result<Tensor> {
     let indices = Tensor::from_slice(rows, rows.len(), table.device())?;
     let output = table.detach().index_select(&indices, 0)?;
+    if !table.track_op() {
+        return Ok(output);
+    }
     let mut places: BTreeMap<u32, u32> = rows.iter().map(|row| (*row, 0)).collect();
     places.values_mut().zip(0..).for_each(|(place, index)| *place = index);
     let distinct: Vec<u32> = places.keys().copied().collect();

@@ -39,7 +39,7 @@ impl RotaryTable {
         let angles: Vec<f64> = angles.collect();
         let tensor = |function: fn(f64) -> f64| {
             let values: Vec<f64> = angles.iter().map(|angle| function(*angle)).collect();
-            Tensor::from_vec(values, (positions.len(), half), &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
+            Tensor::from_vec(values, (positions.len(), half), &Device::Cpu)?.to_dtype(dtype)
         };
         Ok(Self { cosine: tensor(f64::cos)?, sine: tensor(f64::sin)?, head_dim })
     }

@@ -98,3 +98,21 @@ impl Collective for OneRank {
         Ok(bytes)
     }
 }
+
+/// Refuses numbers that cannot be shared out evenly.
+#[cfg(any(test, feature = "mpi", feature = "cuda"))]
+fn require_shares(count: usize, ranks: usize) -> Result<()> {
+    if count.is_multiple_of(ranks) {
+        return Ok(());
+    }
+    Err(crate::ModelError::Collective(format!("{count} numbers cannot be shared by {ranks} ranks")))
+}
+
+/// Sums the numbers of all ranks, one rank's after the other's, in their order: the same bits everywhere.
+#[cfg(any(test, feature = "mpi", feature = "cuda"))]
+fn sum_in_order(values: &mut [f64], of_ranks: &[f64]) {
+    values.fill(0.0);
+    for own in of_ranks.chunks_exact(values.len().max(1)) {
+        values.iter_mut().zip(own).for_each(|(sum, value)| *sum += value);
+    }
+}

@@ -183,18 +183,12 @@ impl Collective for MpiRanks {
     fn sum(&self, values: &mut [f64]) -> Result<()> {
         let own = values.to_vec();
         let all = self.call(move |world| all_gather(world, &own, PIECE))?;
-        values.fill(0.0);
-        for numbers in all.chunks_exact(values.len().max(1)) {
-            values.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
-        }
+        sum_in_order(values, &all);
         Ok(())
     }
 
     fn reduce_scatter(&self, whole: &Tensor) -> Result<Tensor> {
-        let count = whole.elem_count();
-        if !count.is_multiple_of(self.ranks) {
-            return Err(ModelError::Collective(format!("{count} numbers cannot be shared by {} ranks", self.ranks)));
-        }
+        require_shares(whole.elem_count(), self.ranks)?;
         self.call_with(whole, |world, whole| reduce_scatter(world, whole, PIECE))
     }
 

@@ -9,7 +9,7 @@
 //! one on each host thread.
 
 use std::ffi::c_char;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 
 use candle_core::cuda_backend::CudaDType;
 use candle_core::{CpuStorage, CudaDevice, CudaStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, bail};
@@ -17,7 +17,7 @@ use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 use cudarc::nccl::result::NcclError;
 use cudarc::nccl::safe::{Comm, Id, NcclType, ReduceOp};
 
-use super::Collective;
+use super::{Collective, require_shares, sum_in_order};
 use crate::error::{ModelError, Result};
 
 /// Bytes of the identity that all ranks of a group must be given.
@@ -31,7 +31,7 @@ pub struct NcclRank {
     ranks: usize,
     device: CudaDevice,
     /// NCCL's communicator stays on the thread that made it, which runs what it is sent, in order.
-    tasks: Mutex<mpsc::Sender<Task>>,
+    tasks: mpsc::Sender<Task>,
 }
 
 impl NcclRank {
@@ -83,7 +83,7 @@ impl NcclRank {
         let spawned = std::thread::Builder::new().name("nccl".to_owned()).spawn(run);
         spawned.map_err(|error| failed("starting its thread", error))?;
         outcome.recv().map_err(|_| ended())??;
-        Ok(Self { rank, ranks, device, tasks: Mutex::new(tasks) })
+        Ok(Self { rank, ranks, device, tasks })
     }
 
     /// Calls a function with the communicator and returns what it gives.
@@ -92,7 +92,7 @@ impl NcclRank {
         let task: Task = Box::new(move |comm| {
             let _ = answer.send(call(comm));
         });
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).send(task).map_err(|_| ended())?;
+        self.tasks.send(task).map_err(|_| ended())?;
         result.recv().map_err(|_| ended())?
     }
 
@@ -135,19 +135,12 @@ impl Collective for NcclRank {
         }
         // Summed on the host in the order of ranks: the same bits on all, whatever way NCCL would take.
         let all = self.gather(values.to_vec())?;
-        let count = values.len();
-        values.fill(0.0);
-        for of_rank in all.chunks_exact(count) {
-            values.iter_mut().zip(of_rank).for_each(|(sum, value)| *sum += value);
-        }
+        sum_in_order(values, &all);
         Ok(())
     }
 
     fn reduce_scatter(&self, whole: &Tensor) -> Result<Tensor> {
-        let count = whole.elem_count();
-        if !count.is_multiple_of(self.ranks) {
-            return Err(ModelError::Collective(format!("{count} numbers cannot be shared by {} ranks", self.ranks)));
-        }
+        require_shares(whole.elem_count(), self.ranks)?;
         self.exchange(whole, Kind::ReduceScatter)
     }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
 
-use super::Collective;
-use crate::error::{ModelError, Result};
+use super::{Collective, require_shares, sum_in_order};
+use crate::error::Result;
 
 /// What the ranks hand each other: a place for each.
 struct Exchange {
@@ -66,20 +66,16 @@ impl Collective for ThreadRank {
 
     fn sum(&self, values: &mut [f64]) -> Result<()> {
         let shared = self.share(values.iter().flat_map(|value| value.to_le_bytes()).collect());
-        values.fill(0.0);
-        for bytes in shared {
-            for (sum, bytes) in values.iter_mut().zip(bytes.as_chunks::<8>().0) {
-                *sum += f64::from_le_bytes(*bytes);
-            }
-        }
+        let numbers =
+            |bytes: &Vec<u8>| bytes.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+        let numbers: Vec<Vec<f64>> = shared.iter().map(numbers).collect();
+        sum_in_order(values, &numbers.concat());
         Ok(())
     }
 
     fn reduce_scatter(&self, whole: &Tensor) -> Result<Tensor> {
         let count = whole.dim(0)?;
-        if !count.is_multiple_of(self.ranks) {
-            return Err(ModelError::Collective(format!("{count} numbers cannot be shared by {} ranks", self.ranks)));
-        }
+        require_shares(count, self.ranks)?;
         let own = count / self.ranks;
         let mut sums = vec![0f32; own];
         for numbers in self.share_numbers(whole)? {

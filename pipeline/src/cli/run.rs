@@ -26,7 +26,6 @@ pub async fn run(opened: Opened, args: &RunArgs, progress: Progress) -> Result<(
         progress
             .say("no secprm.toml here: running on the embedded samples (small model, random start) into ./warehouse");
     }
-    let project = opened.project.clone();
     let (world, dag) = opened.world(progress.clone()).await?;
     let options = RunOptions {
         select: args.selection.select.clone(),
@@ -35,5 +34,5 @@ pub async fn run(opened: Opened, args: &RunArgs, progress: Progress) -> Result<(
         keep_going: args.keep_going,
     };
     let outcome = run_stages(world.clone(), dag, &options).await?;
-    summarise(&world, &project, &outcome).await
+    summarise(&world, &outcome).await
 }

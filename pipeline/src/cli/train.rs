@@ -1,6 +1,7 @@
 //! `secprm train`: the training job alone, also as one rank of many.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 use secprm_model::Collective;
@@ -10,7 +11,7 @@ use crate::freshness::hash_text;
 use crate::open::Opened;
 use crate::progress::Progress;
 use crate::ranks::Ranks;
-use crate::run::{RunOptions, run as run_stages};
+use crate::run::{RunOptions, interrupted, run as run_stages};
 use crate::stage::World;
 use crate::stages::{TrainStage, tell_nothing};
 use crate::summary::summarise;
@@ -29,22 +30,23 @@ pub struct TrainArgs {
 /// Trains on the newest shards, as one of the ranks that a launcher started, if one did.
 pub async fn train(opened: Opened, args: &TrainArgs, progress: Progress) -> Result<()> {
     let settings = serde_json::to_string(&opened.project.config).map_err(|error| Error::bug(error.to_string()))?;
-    let ranks =
-        Ranks::connect(&format!("secprm {} with configuration {}", env!("CARGO_PKG_VERSION"), hash_text(&settings)))?;
+    // What must be the same on all ranks, or they would wait for each other.
+    let command = if args.self_check { "train --self-check" } else { "train" };
+    let (version, configuration) = (env!("CARGO_PKG_VERSION"), hash_text(&settings));
+    let ranks = Ranks::connect(&format!("secprm {version} {command} with configuration {configuration}"))?;
     let result = train_as(opened, args, ranks.collective(), progress).await;
     ranks.end(result)
 }
 
 /// The first rank writes the model and its history.
 async fn train_as(opened: Opened, args: &TrainArgs, collective: Arc<dyn Collective>, progress: Progress) -> Result<()> {
-    let project = opened.project.clone();
     let is_first = collective.is_first();
     let (world, dag) = opened.world_of(progress.clone(), collective).await?;
     if args.self_check {
         return self_check(&world).await;
     }
     if !is_first {
-        return TrainStage::new(&world.project)?.join(&world).await;
+        return join(&world).await;
     }
     let options =
         RunOptions { select: vec!["train".to_owned()], full_refresh: args.full_refresh, ..RunOptions::default() };
@@ -53,7 +55,21 @@ async fn train_as(opened: Opened, args: &TrainArgs, collective: Arc<dyn Collecti
         progress.say("nothing to train: the newest model has these shards and settings; --full-refresh begins anew");
         return tell_nothing(&world).await;
     }
-    summarise(&world, &project, &outcome).await
+    summarise(&world, &outcome).await
+}
+
+/// Trains until the first rank is done; an interrupt lets all ranks save first, a second one ends this rank at once.
+async fn join(world: &World) -> Result<()> {
+    let stage = TrainStage::new(&world.project)?;
+    let mut joined = std::pin::pin!(stage.join(world));
+    tokio::select! {
+        result = &mut joined => return result,
+        () = interrupted() => world.cancelled.store(true, Ordering::Relaxed),
+    }
+    tokio::select! {
+        result = &mut joined => result,
+        () = interrupted() => Err(Error::new(Kind::Interrupted, "interrupted")),
+    }
 }
 
 async fn self_check(world: &World) -> Result<()> {

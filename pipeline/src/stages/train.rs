@@ -154,7 +154,9 @@ impl TrainStage {
             return Ok(());
         };
         for (name, version) in &order.versions {
-            world.advance(&[world.warehouse.table_at(name, *version).await?]);
+            if world.head(name).is_none_or(|head| head.version() != *version) {
+                world.advance(&[world.warehouse.table_at(name, *version).await?]);
+            }
         }
         join_training(self.job(world, &order).await?).await?;
         Ok(())
@@ -179,7 +181,8 @@ async fn held_out(session: &SessionContext, section: &TrainSection) -> Result<Op
         return Ok(None);
     }
     let query = format!(
-        "SELECT * FROM train_shards WHERE split = 'validation' ORDER BY sample_id, window_index LIMIT {}",
+        "SELECT sample_id, window_index, input_ids, step_positions, step_labels, step_supervised FROM train_shards \
+         WHERE split = 'validation' ORDER BY sample_id, window_index LIMIT {}",
         section.evaluate_examples
     );
     let examples = load_examples(&session.sql(&query).await?.collect().await?)?;

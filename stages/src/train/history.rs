@@ -68,6 +68,11 @@ impl StepRow {
         self.step
     }
 
+    /// Returns the loss on held-out examples after the step, where it was evaluated.
+    pub fn held_out_loss(&self) -> Option<f64> {
+        self.held_out_loss
+    }
+
     /// Names the numbers as TensorBoard shows them.
     pub fn scalars(&self) -> Vec<(&'static str, Option<f64>)> {
         vec![

@@ -169,8 +169,8 @@ pub async fn run_training(
 ///
 /// # Errors
 /// As [`Training::run`].
-pub async fn join_training(job: TrainingJob) -> Result<TrainSummary> {
-    Ok(train(job).await?.summary)
+pub async fn join_training(job: TrainingJob) -> Result<()> {
+    train(job).await.map(drop)
 }
 
 /// Looks at what must hold before a long run, in a few steps whose outcome is thrown away.
@@ -214,7 +214,8 @@ async fn replace_all(
 fn train_model(job: TrainingJob, runtime: Handle) -> Result<Outcome> {
     let (model, parent_id, from, history) = match earlier(&job, &runtime)? {
         Some(LoadedCheckpoint { state, history, model, optimizer }) => {
-            (model.load(HeadInit::Required)?.model, parent_of(&job.start)?, Some((state, optimizer)), history)
+            let parent_id = if job.collective.is_first() { parent_of(&job.start)? } else { None };
+            (model.load(HeadInit::Required)?.model, parent_id, Some((state, optimizer)), history)
         }
         None => {
             let (start, parent_id) = starting_model(&job.start)?;
@@ -231,7 +232,6 @@ fn train_model(job: TrainingJob, runtime: Handle) -> Result<Outcome> {
         tokenizer: job.tokenizer.clone(),
         history,
         peak_flops: job.habits.peak_flops,
-        held_out_loss: None,
         events,
         writer: CheckpointWriter::new(job.folder.clone(), job.habits.keep, runtime),
         is_first,
@@ -245,12 +245,14 @@ fn train_model(job: TrainingJob, runtime: Handle) -> Result<Outcome> {
         ..Training::alone(&model, job.examples.as_ref(), &job.settings)
     };
     let result = training.run(from, &mut recorder);
+    // What is being written of a checkpoint is worth waiting for, however the run ended.
+    let written = recorder.writer.finish();
     // A checkpoint that could not be written says more than the run that it ended.
     if let Some(failure) = recorder.failure.take() {
         return Err(failure);
     }
     let summary = result?;
-    recorder.writer.finish()?;
+    written?;
     let files = if is_first { Some(CheckpointFiles::from_model(&model, &job.tokenizer)?) } else { None };
     Ok(Outcome {
         files,
@@ -279,7 +281,7 @@ fn starting_model(start: &ModelStart) -> Result<(StepModel, Option<String>)> {
 fn parent_of(start: &ModelStart) -> Result<Option<String>> {
     Ok(match start {
         ModelStart::Random { .. } => None,
-        ModelStart::Pretrained { folder, .. } => Some(CheckpointFiles::read_dir(folder)?.model_id()),
+        ModelStart::Pretrained { folder, .. } => Some(Checkpoint::identify(folder)?),
     })
 }
 

@@ -19,8 +19,6 @@ pub(super) struct Recorder {
     pub tokenizer: Arc<StepTokenizer>,
     pub history: Vec<StepRow>,
     pub peak_flops: Option<f64>,
-    /// Of the last evaluation, until it is saved with a checkpoint.
-    pub held_out_loss: Option<f64>,
     pub events: Option<EventWriter>,
     pub writer: CheckpointWriter,
     pub is_first: bool,
@@ -36,14 +34,16 @@ impl Recorder {
             false => None,
         };
         let optimizer = write_optimizer(snapshot.optimizer)?;
-        self.writer.save(snapshot.state, self.held_out_loss.take(), model, optimizer)
+        let held_out_loss = self.history.last().and_then(StepRow::held_out_loss);
+        self.writer.save(snapshot.state, held_out_loss, model, optimizer)
     }
 
-    fn write_event(&mut self) -> Result<()> {
-        match (&mut self.events, self.history.last()) {
-            (Some(events), Some(row)) => events.scalars(now(), row.step(), &row.scalars()),
-            _ => Ok(()),
-        }
+    /// Writes those of the last step's numbers whose tag is wanted.
+    fn write_event(&mut self, wanted: fn(&str) -> bool) -> Result<()> {
+        let (Some(events), Some(row)) = (&mut self.events, self.history.last()) else { return Ok(()) };
+        let mut numbers = row.scalars();
+        numbers.retain(|(tag, _)| wanted(tag));
+        events.scalars(now(), row.step(), &numbers)
     }
 
     /// Keeps the cause, which is none of the model's errors.
@@ -59,7 +59,7 @@ impl Recorder {
 impl TrainObserver for Recorder {
     fn step(&mut self, metrics: &StepMetrics) -> ControlFlow<()> {
         self.history.push(StepRow::new(metrics, self.peak_flops));
-        let written = self.write_event();
+        let written = self.write_event(|_| true);
         if self.or_end(written).is_err() {
             return ControlFlow::Break(());
         }
@@ -67,11 +67,10 @@ impl TrainObserver for Recorder {
     }
 
     fn evaluated(&mut self, evaluation: &Evaluation) -> secprm_model::Result<()> {
-        self.held_out_loss = Some(evaluation.loss);
         if let Some(row) = self.history.last_mut() {
             row.evaluated(evaluation);
         }
-        let written = self.write_event();
+        let written = self.write_event(|tag| tag.starts_with("held_out/"));
         self.or_end(written)
     }
 

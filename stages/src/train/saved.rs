@@ -65,11 +65,10 @@ impl Kept {
 #[serde(deny_unknown_fields)]
 struct Manifest {
     job: String,
-    steps: u64,
     files: Vec<FileRecord>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileRecord {
     name: String,
@@ -148,14 +147,14 @@ impl JobFolder {
         for record in &manifest.files {
             let path = self.path(&format!("{folder}/{}", record.name));
             let content = self.warehouse.get(&path).await?;
-            if FileRecord::of(&record.name, &content).blake3 != record.blake3 {
+            if FileRecord::of(&record.name, &content) != *record {
                 return Err(damaged(&path, "its content is not what was written"));
             }
             match record.name.as_str() {
                 STATE => state = Some(parse(&path, &content)?),
                 HISTORY => history = parse(&path, &content)?,
-                name if name.starts_with("optimizer-") => optimizer.push((record.name.clone(), content.to_vec())),
-                _ => model.push((record.name.clone(), content.to_vec())),
+                name if name.starts_with("optimizer-") => optimizer.push((record.name.clone(), content.into())),
+                _ => model.push((record.name.clone(), content.into())),
             }
         }
         let state = state.ok_or_else(|| damaged(&self.path(folder), "state.json is missing"))?;
@@ -163,28 +162,21 @@ impl JobFolder {
         Ok(LoadedCheckpoint { state, history, model, optimizer })
     }
 
-    /// Removes all checkpoints of the job, which is finished.
+    /// Removes all checkpoints of the job, which is finished, and what killed attempts at it left half written.
     ///
     /// # Errors
     /// The store fails.
     pub async fn remove_all(&self) -> Result<()> {
-        let kept = self.kept().await?;
-        if !kept.checkpoints.is_empty() {
-            // The list goes first: what it no longer names, nobody goes on from.
-            self.warehouse.remove(&self.path(LIST)).await?;
-            self.remove(&kept.checkpoints).await?;
-        }
-        Ok(())
+        // The list goes first: what it no longer names, nobody goes on from.
+        self.warehouse.remove(&self.path(LIST)).await?;
+        Ok(self.warehouse.remove_folder(&format!("training/{}", self.job)).await?)
     }
 
     async fn remove(&self, checkpoints: &[KeptCheckpoint]) -> Result<()> {
         for one in checkpoints {
-            let manifest_path = self.path(&format!("{}/{MANIFEST}", one.folder));
-            let manifest: Manifest = parse(&manifest_path, &self.warehouse.get(&manifest_path).await?)?;
-            self.warehouse.remove(&manifest_path).await?;
-            for record in &manifest.files {
-                self.warehouse.remove(&self.path(&format!("{}/{}", one.folder, record.name))).await?;
-            }
+            // Without its manifest it is none, should this end in the middle.
+            self.warehouse.remove(&self.path(&format!("{}/{MANIFEST}", one.folder))).await?;
+            self.warehouse.remove_folder(&self.path(&one.folder)).await?;
         }
         Ok(())
     }
@@ -207,13 +199,16 @@ impl JobFolder {
             records.extend(parse::<Vec<FileRecord>>(&part, &content)?);
             self.warehouse.remove(&part).await?;
         }
-        let manifest = Manifest { job: self.job.clone(), steps: checkpoint.steps, files: records };
+        let manifest = Manifest { job: self.job.clone(), files: records };
         self.warehouse.put_atomic(&in_folder(MANIFEST), json(&manifest)?.into()).await?;
         let mut kept = self.kept().await?;
         // A run that went on from an earlier checkpoint does not carry on what came after it.
-        kept.checkpoints.retain(|one| one.steps < checkpoint.steps);
+        let (before, after): (Vec<_>, Vec<_>) =
+            kept.checkpoints.drain(..).partition(|one| one.steps < checkpoint.steps);
+        kept.checkpoints = before;
         kept.checkpoints.push(checkpoint);
-        let dropped = kept.prune(keep);
+        let mut dropped = kept.prune(keep);
+        dropped.extend(after);
         self.warehouse.put_atomic(&self.path(LIST), json(&kept)?.into()).await?;
         self.remove(&dropped).await
     }

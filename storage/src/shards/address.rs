@@ -113,11 +113,6 @@ impl ShardSet {
         &self.inner.table
     }
 
-    /// The table's version.
-    pub fn version(&self) -> u64 {
-        self.inner.version
-    }
-
     /// All columns of the table, partition columns among them.
     pub fn schema(&self) -> &SchemaRef {
         &self.inner.schema

@@ -40,7 +40,7 @@ fn compare(device: &Device, dtype: DType, name: &str, limit: f64) -> Result<()> 
     let tensors = inputs.each_ref().map(|input| input.as_tensor().clone());
     let weights = Tensor::randn(0f32, 1f32, tensors[0].shape(), device)?;
     let [query, key, value] = &tensors;
-    let found = causal_attention(query, key, value, HEADS, &sequences)?;
+    let found = causal_attention(query, key, value, HEADS, &sequences, None)?;
     let gradients = (found.to_dtype(DType::F32)? * &weights)?.sum_all()?.backward()?;
     // The definition in f32, of the same rounded inputs.
     let single = tensors.each_ref().map(|tensor| tensor.detach().to_dtype(DType::F32));
@@ -92,11 +92,11 @@ fn time(device: &Device, options: &Options, tokens: usize) -> Result<()> {
     let whole = [0..tokens; 1];
     let detached = [query.detach(), key.detach(), value.detach()];
     let forward = seconds(device, 3, || {
-        causal_attention(&detached[0], &detached[1], &detached[2], HEADS, &whole)?;
+        causal_attention(&detached[0], &detached[1], &detached[2], HEADS, &whole, None)?;
         Ok(())
     })?;
     let both = seconds(device, 3, || {
-        let output = causal_attention(&query, &key, &value, HEADS, &whole)?;
+        let output = causal_attention(&query, &key, &value, HEADS, &whole, None)?;
         // In two steps: one block of threads sums all that is left.
         output.to_dtype(DType::F32)?.sum(1)?.sum_all()?.backward()?;
         Ok(())

@@ -30,15 +30,6 @@ pub fn batch(tokens: usize, vocabulary: usize) -> Result<(PackedBatch, Vec<u8>)>
     Ok((PackedBatch::of(&ids, &separators)?, labels))
 }
 
-/// Counts the operations of a forward pass over one sequence: two for each weight of a product and token, and the causal
-/// half of attention's products. Embedding and head are left out, and no layer is spared anything.
-pub fn forward_flops(config: &Qwen2Config, tokens: usize) -> f64 {
-    let (hidden, inner, tokens) = (config.hidden_size as f64, config.intermediate_size as f64, tokens as f64);
-    let (query, shared) = (config.query_width() as f64, config.key_value_width() as f64);
-    let weights = hidden * (2.0 * query + 2.0 * shared) + 3.0 * hidden * inner;
-    config.num_hidden_layers as f64 * (2.0 * tokens * weights + attention_flops(query, tokens))
-}
-
 /// Counts the operations of causal attention, forward.
 pub fn attention_flops(query_width: f64, tokens: f64) -> f64 {
     2.0 * tokens * tokens * query_width

@@ -2,10 +2,10 @@
 //! asked for.
 
 use candle_core::{DType, Device};
-use secprm_model::StepModel;
+use secprm_model::{StepModel, TrainedParameters};
 
 use crate::Result;
-use crate::flops::{batch, forward_flops, shape_7b};
+use crate::flops::{batch, shape_7b};
 use crate::measure::{MemoryWatch, seconds};
 use crate::options::Options;
 use crate::pass::training_pass;
@@ -27,7 +27,8 @@ pub fn run(device: &Device, options: &Options) -> Result<()> {
             Ok(())
         })?;
         let what = format!("training pass, {} layers, {tokens} tokens", options.long_train_layers);
-        print(&what, options, taken, 3.0 * forward_flops(model.config(), tokens), memory.peak_gib());
+        let flops = model.config().training_flops(tokens as u64, TrainedParameters::All);
+        print(&what, options, taken, flops as f64, memory.peak_gib());
         number("long", &format!("{what}: loss"), loss, "nats");
     }
     device.synchronize()?;
@@ -42,7 +43,8 @@ pub fn run(device: &Device, options: &Options) -> Result<()> {
         Ok(())
     })?;
     let what = format!("forward, {} layers, {tokens} tokens", options.layers);
-    print(&what, options, taken, forward_flops(model.config(), tokens), memory.peak_gib());
+    let flops = model.config().training_flops(tokens as u64, TrainedParameters::Head);
+    print(&what, options, taken, flops as f64, memory.peak_gib());
     Ok(())
 }
 

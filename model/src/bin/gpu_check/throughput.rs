@@ -1,10 +1,10 @@
 //! Forward and training passes of a 7B-shaped model with random weights in bf16.
 
 use candle_core::{DType, Device};
-use secprm_model::StepModel;
+use secprm_model::{StepModel, TrainedParameters};
 
 use crate::Result;
-use crate::flops::{batch, forward_flops, shape_7b};
+use crate::flops::{batch, shape_7b};
 use crate::measure::{MemoryWatch, seconds};
 use crate::options::Options;
 use crate::pass::training_pass;
@@ -19,7 +19,8 @@ pub fn forward(device: &Device, options: &Options) -> Result<()> {
         model.forward_batch(&batch, None)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
         Ok(())
     })?;
-    print("forward", options, taken, forward_flops(model.config(), options.tokens), memory.peak_gib());
+    let flops = model.config().training_flops(options.tokens as u64, TrainedParameters::Head);
+    print("forward", options, taken, flops as f64, memory.peak_gib());
     Ok(())
 }
 
@@ -33,7 +34,8 @@ pub fn train(device: &Device, options: &Options) -> Result<()> {
         loss = training_pass(&model, &batch, &labels, true)?.loss;
         Ok(())
     })?;
-    print("train", options, taken, 3.0 * forward_flops(model.config(), options.tokens), memory.peak_gib());
+    let flops = model.config().training_flops(options.tokens as u64, TrainedParameters::All);
+    print("train", options, taken, flops as f64, memory.peak_gib());
     number("train", "loss with random weights", loss, "nats");
     Ok(())
 }

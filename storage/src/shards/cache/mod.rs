@@ -44,7 +44,7 @@ const KEEP_USED: Duration = Duration::from_secs(600);
 /// cache has some of its files in it.
 ///
 /// Any number of processes may share the folder, on a file system whose locks work between them. If the disk is full or fails, the
-/// process says so and goes on without the cache.
+/// process logs it and goes on without the cache.
 #[derive(Debug)]
 pub struct ShardCache {
     folder: Folder,
