@@ -16,7 +16,7 @@ use ::mpi::topology::SimpleCommunicator;
 use ::mpi::traits::{Communicator, CommunicatorCollectives, Equivalence, Root};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
 
-use super::Collective;
+use super::{Collective, require_shares, sum_in_order};
 use super::host::Host;
 use super::launch::{Endpoint, Launch};
 use super::rendezvous::Group;
