@@ -16,11 +16,11 @@ use ::mpi::topology::SimpleCommunicator;
 use ::mpi::traits::{Communicator, CommunicatorCollectives, Equivalence, Root};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
 
-use super::{Collective, require_shares, sum_in_order};
 use super::host::Host;
 use super::launch::{Endpoint, Launch};
 use super::rendezvous::Group;
 use super::wire::host_name;
+use super::{Collective, require_shares, sum_in_order};
 use crate::error::{ModelError, Result};
 
 /// How many numbers one call of MPI moves, over all ranks: counts are 32-bit numbers, and what is staged must stay small. 16 MiB of f32.
