@@ -129,7 +129,15 @@ impl CheckpointFiles {
         model_id(self.files.iter().map(|(name, content)| (name.as_str(), content.as_slice())))
     }
 
-    /// Loads the model on the CPU in f32 (from f32, bf16 or f16) and the tokenizer.
+    /// As [`Self::load_on`], on the CPU in f32.
+    ///
+    /// # Errors
+    /// As [`Self::load_on`].
+    pub fn load(&self, head: HeadInit) -> Result<Checkpoint> {
+        self.load_on(&Device::Cpu, DType::F32, head)
+    }
+
+    /// Loads the model (from f32, bf16 or f16) to a device in a dtype, and the tokenizer.
     ///
     /// For large models there is [`Checkpoint::open`], which never has the files in memory.
     ///
@@ -137,11 +145,11 @@ impl CheckpointFiles {
     ///
     /// # Errors
     /// Names the file or tensor that is missing, extra, misshapen or of another type.
-    pub fn load(&self, head: HeadInit) -> Result<Checkpoint> {
+    pub fn load_on(&self, device: &Device, dtype: DType, head: HeadInit) -> Result<Checkpoint> {
         let config = Qwen2Config::from_json(self.text(CONFIG_FILE)?)?;
         let tokenizer = StepTokenizer::from_json(self.text(TOKENIZER_FILE)?)?;
         require_room(&config, &tokenizer)?;
-        let mut tensors = CheckpointTensors::new(config, Device::Cpu, DType::F32);
+        let mut tensors = CheckpointTensors::new(config, device.clone(), dtype);
         // A single file wins, as in Hugging Face's loader.
         let index = self.get(INDEX_FILE).filter(|_| self.get(WEIGHTS_FILE).is_none());
         for file in Self::weight_files(index)? {

@@ -118,6 +118,17 @@ impl StepModel {
         Self::from_tensors(self.config.clone(), copies.collect::<Result<_>>()?)
     }
 
+    /// Copies the model to a device, in a dtype.
+    ///
+    /// # Errors
+    /// The device refuses memory.
+    pub fn to(&self, dtype: DType, device: &Device) -> Result<Self> {
+        let copies = self.parameters.iter().map(|(name, parameter)| {
+            Ok((name.clone(), parameter.as_detached_tensor().to_device(device)?.to_dtype(dtype)?))
+        });
+        Self::from_tensors(self.config.clone(), copies.collect::<Result<_>>()?)
+    }
+
     /// Computes logits `[positions, 2]` of one sequence at the given positions, recording gradients of all parameters.
     ///
     /// # Errors

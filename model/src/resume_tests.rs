@@ -41,7 +41,16 @@ fn part(
     from: Option<(&Saved, SavedOptimizer)>,
     end_after: u64,
 ) -> (StepModel, Recorder, TrainSummary) {
-    let model = tiny();
+    part_of(tiny(), collective, from, end_after)
+}
+
+/// As [`part`], of a model.
+fn part_of(
+    model: StepModel,
+    collective: &dyn Collective,
+    from: Option<(&Saved, SavedOptimizer)>,
+    end_after: u64,
+) -> (StepModel, Recorder, TrainSummary) {
     let start = from.map(|((state, weights, _), optimizer)| {
         weights.iter().for_each(|(name, weight)| model.parameters()[name].set(weight).unwrap());
         (state.clone(), optimizer)
@@ -83,6 +92,17 @@ proptest! {
             prop_assert_eq!(found, summary);
         }
     }
+}
+
+#[test]
+fn half_precision_goes_on_bit_by_bit() {
+    let half = || tiny().to(candle_core::DType::BF16, &candle_core::Device::Cpu).unwrap();
+    let (through, whole, _) = part_of(half(), &OneRank, None, 0);
+    let (_, stopped, _) = part_of(half(), &OneRank, None, 7);
+    let saved = stopped.saved.unwrap();
+    let (model, going_on, _) = part_of(half(), &OneRank, Some((&saved, alone(&saved))), 0);
+    assert_eq!(bits(&model), bits(&through));
+    assert_eq!(whole.losses[7..], going_on.losses);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub fn score_sequence(model: &StepModel, input_ids: &[u32], step_positions: &[u3
     rows.iter().map(score).collect()
 }
 
-/// Scores sequences, given as ids and step positions, in parallel; results in the order given.
+/// Scores sequences, given as ids and step positions, on a CPU in parallel; results in the order given.
 ///
 /// Each sequence is computed by itself, so that its scores do not depend on the others.
 ///
@@ -49,11 +49,12 @@ where
     I: AsRef<[u32]> + Sync,
     P: AsRef<[u32]> + Sync,
 {
-    sequences
-        .par_iter()
-        .with_max_len(1)
-        .map(|(input_ids, positions)| score_sequence(model, input_ids.as_ref(), positions.as_ref()))
-        .collect()
+    let score = |(input_ids, positions): &(I, P)| score_sequence(model, input_ids.as_ref(), positions.as_ref());
+    // A GPU computes one after the other by itself.
+    if !model.device().is_cpu() {
+        return sequences.iter().map(score).collect();
+    }
+    sequences.par_iter().with_max_len(1).map(score).collect()
 }
 
 #[cfg(test)]

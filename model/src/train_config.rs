@@ -1,5 +1,6 @@
 //! The settings of a training run, with the paper's and a small preset.
 
+use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ModelError, Result};
@@ -47,6 +48,27 @@ impl TrainedParameters {
     }
 }
 
+/// Names the numbers that weights are held and multiplied in. The optimiser's own copy of them is in f32 either way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits with the range of 32: what GPUs multiply fastest, and slow on CPUs.
+    Bf16,
+}
+
+impl Precision {
+    /// Returns it as tensors have it.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}
+
 /// Says what one stage of training does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +98,9 @@ pub struct TrainStage {
 pub struct TrainConfig {
     /// Decides the order of examples.
     pub seed: u64,
+    /// What weights are in.
+    #[serde(default)]
+    pub dtype: Precision,
     /// Sequences per optimiser step, of all ranks together.
     pub batch_size: usize,
     /// Tokens in flight at a time on a rank: a batch is accumulated in passes of whole sequences up to this size, at least one.
@@ -103,10 +128,11 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
-    /// Returns table 8 of the paper: the head for 3 epochs at 1e-4, then everything for 1 epoch at 1e-6.
+    /// Returns table 8 of the paper: the head for 3 epochs at 1e-4, then everything for 1 epoch at 1e-6, in bf16.
     pub fn paper() -> Self {
         Self {
             seed: 0,
+            dtype: Precision::Bf16,
             batch_size: 8,
             micro_batch_tokens: 16_384,
             gradient_checkpointing: true,
@@ -151,6 +177,7 @@ impl TrainConfig {
         all.schedule = Schedule::Cosine;
         all.warmup_steps = 10;
         Self {
+            dtype: Precision::F32,
             batch_size: 4,
             micro_batch_tokens: 4096,
             gradient_checkpointing: false,

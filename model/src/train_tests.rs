@@ -69,7 +69,9 @@ fn quiet(_: &StepMetrics) -> ControlFlow<()> {
 }
 
 pub(super) fn bits(model: &StepModel) -> Vec<u32> {
-    let numbers = |tensor: &candle_core::Var| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let numbers = |tensor: &candle_core::Var| {
+        tensor.to_dtype(candle_core::DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
     model.parameters().values().flat_map(numbers).map(f32::to_bits).collect()
 }
 
@@ -81,6 +83,14 @@ fn eight_samples_are_learnt_by_heart() {
     assert!(summary.last_epoch_loss.unwrap() < 0.02, "{summary:?}");
     assert_eq!(summary.steps, 2 + 120);
     assert!(summary.warnings.is_empty());
+}
+
+#[test]
+fn half_precision_learns_too() {
+    let model = tiny().to(candle_core::DType::BF16, &candle_core::Device::Cpu).unwrap();
+    let summary = train(&model, &mixed(samples(8)), &config(60), &mut quiet).unwrap();
+    assert!((summary.first_loss.unwrap() - 2f64.ln()).abs() < 0.1, "{summary:?}");
+    assert!(summary.last_epoch_loss.unwrap() < 0.05, "{summary:?}");
 }
 
 #[test]

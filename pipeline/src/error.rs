@@ -33,6 +33,15 @@ impl Kind {
         kinds.into_iter().find(|kind| kind.exit_code() == code).unwrap_or(Kind::Stage)
     }
 
+    /// Returns the kind of a model's error.
+    pub fn of_model_error(error: &secprm_model::ModelError) -> Kind {
+        match error.kind() {
+            ModelErrorKind::Config => Kind::Usage,
+            ModelErrorKind::Collective => Kind::Transient,
+            _ => Kind::Stage,
+        }
+    }
+
     /// Returns the process exit code, as docs/operations.md lists them.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -115,12 +124,7 @@ impl From<StorageError> for Error {
 
 impl From<secprm_model::ModelError> for Error {
     fn from(error: secprm_model::ModelError) -> Self {
-        let kind = match error.kind() {
-            ModelErrorKind::Config => Kind::Usage,
-            ModelErrorKind::Collective => Kind::Transient,
-            _ => Kind::Stage,
-        };
-        Error::new(kind, with_causes(&error))
+        Error::new(Kind::of_model_error(&error), with_causes(&error))
     }
 }
 

@@ -20,7 +20,6 @@ pub mod open;
 pub mod output;
 pub mod plan;
 pub mod progress;
-pub mod ranks;
 pub mod relation;
 pub mod release;
 pub mod run;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use secprm_model::Collective;
+use secprm_model::{Collective, Device};
 use secprm_storage::{CommitNote, Fingerprint, Table, Warehouse};
 
 use crate::catalog::Sessions;
@@ -104,6 +104,17 @@ impl World {
             winds_down: AtomicBool::new(false),
             heads: RwLock::new(heads),
         })
+    }
+
+    /// Opens what models compute on.
+    ///
+    /// # Errors
+    /// Of kind usage: a GPU is asked for where there is none.
+    pub fn device(&self) -> Result<Device> {
+        match self.collective.device() {
+            Some(device) => Ok(device),
+            None => Ok(self.project.config.limits.device.open(0)?),
+        }
     }
 
     /// Returns the newest version of every table.

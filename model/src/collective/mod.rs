@@ -12,6 +12,7 @@ mod launch_tests;
 pub mod mpi;
 #[cfg(feature = "cuda")]
 pub mod nccl;
+pub mod ranks;
 pub mod rendezvous;
 #[cfg(test)]
 mod rendezvous_tests;
@@ -24,7 +25,7 @@ mod watch_tests;
 mod watcher;
 mod wire;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use crate::error::Result;
 
@@ -59,6 +60,11 @@ pub trait Collective: Send + Sync {
     /// # Errors
     /// A rank is gone.
     fn broadcast(&self, bytes: Vec<u8>) -> Result<Vec<u8>>;
+
+    /// Returns the device that tensors are exchanged on; `None` for any.
+    fn device(&self) -> Option<Device> {
+        None
+    }
 
     /// Says how far this rank is, to whoever watches over the ranks.
     fn progress(&self, _step: u64, _phase: &str) {}

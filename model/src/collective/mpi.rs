@@ -179,6 +179,10 @@ impl Collective for MpiRanks {
         self.ranks
     }
 
+    fn device(&self) -> Option<Device> {
+        Some(Device::Cpu)
+    }
+
     /// Every rank adds all ranks' numbers in the order of ranks: `MPI_Allreduce` does not promise the same bits everywhere.
     fn sum(&self, values: &mut [f64]) -> Result<()> {
         let own = values.to_vec();

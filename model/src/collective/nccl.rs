@@ -129,6 +129,10 @@ impl Collective for NcclRank {
         self.ranks
     }
 
+    fn device(&self) -> Option<Device> {
+        Some(Device::Cuda(self.device.clone()))
+    }
+
     fn sum(&self, values: &mut [f64]) -> Result<()> {
         if values.is_empty() {
             return Ok(());

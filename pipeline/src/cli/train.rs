@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 
 use clap::Args;
 use secprm_model::Collective;
+use secprm_model::collective::ranks::{Exits, Ranks};
+use secprm_model::collective::watch::End;
 
 use crate::error::{Error, Kind, Result};
 use crate::freshness::hash_text;
 use crate::open::Opened;
 use crate::progress::Progress;
-use crate::ranks::Ranks;
 use crate::run::{RunOptions, interrupted, run as run_stages};
 use crate::stage::World;
 use crate::stages::{TrainStage, tell_nothing};
@@ -33,9 +34,33 @@ pub async fn train(opened: Opened, args: &TrainArgs, progress: Progress) -> Resu
     // What must be the same on all ranks, or they would wait for each other.
     let command = if args.self_check { "train --self-check" } else { "train" };
     let (version, configuration) = (env!("CARGO_PKG_VERSION"), hash_text(&settings));
-    let ranks = Ranks::connect(&format!("secprm {version} {command} with configuration {configuration}"))?;
+    let job = format!("secprm {version} {command} with configuration {configuration}");
+    let ranks = Ranks::connect(&job, opened.project.config.limits.device, exits())?;
     let result = train_as(opened, args, ranks.collective(), progress).await;
-    ranks.end(result)
+    let failure = result.as_ref().err();
+    match ranks.end(failure.map(|error| End { cause: error.to_string(), code: error.kind().exit_code() })) {
+        Ok(()) => Ok(()),
+        Err(end) => match result {
+            // The first rank says who failed before it says why.
+            Err(error) if end.cause.ends_with(&error.to_string()) => Err(error),
+            _ => Err(Error::new(Kind::of_exit_code(end.code), end.cause)),
+        },
+    }
+}
+
+/// How this rank ends where no result comes back.
+fn exits() -> Exits {
+    Exits {
+        // The main thread may sit in an operation that never comes back.
+        on_end: Box::new(|end| {
+            eprintln!("error: {}", end.cause);
+            std::process::exit(end.code.into());
+        }),
+        report: |error| {
+            eprintln!("error: {error}");
+            Kind::of_model_error(error).exit_code()
+        },
+    }
 }
 
 /// The first rank writes the model and its history.

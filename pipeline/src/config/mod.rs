@@ -15,7 +15,7 @@ pub use mix::{MixConfig, Part};
 pub use nearest::nearest;
 pub use train::{ModelConfig, TrainSection, When};
 
-use secprm_model::{Aggregation, Tie};
+use secprm_model::{Aggregation, DeviceChoice, Tie};
 use secprm_stages::findings::Level;
 use secprm_stages::ingest::{DatasetKind, Granularity};
 use secprm_stages::label::{Comments, Given, LabelMode, LabelOptions, Propagate};
@@ -63,7 +63,7 @@ pub struct Config {
     /// Severities and limits of the data checks.
     #[serde(default)]
     pub checks: ChecksConfig,
-    /// Bounds on memory and records.
+    /// Bounds on memory and records, and what is computed on.
     #[serde(default)]
     pub limits: LimitsConfig,
 }
@@ -206,6 +206,8 @@ pub struct LimitsConfig {
     pub memory_mib: usize,
     /// Threads; 0 takes what the machine has.
     pub threads: usize,
+    /// What models are trained and score on.
+    pub device: DeviceChoice,
     /// A raw record of more bytes is a reject.
     pub max_record_bytes: usize,
     /// Bytes of source code a slice (the unit of refresh) aims at, in MiB.
@@ -214,6 +216,12 @@ pub struct LimitsConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        LimitsConfig { memory_mib: 2048, threads: 0, max_record_bytes: 64 << 20, slice_mib: 64 }
+        LimitsConfig {
+            memory_mib: 2048,
+            threads: 0,
+            device: DeviceChoice::Auto,
+            max_record_bytes: 64 << 20,
+            slice_mib: 64,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use secprm_model::{Cadence, Preset, Qwen2Config, TrainConfig, TrainStage};
+use secprm_model::{Cadence, Precision, Preset, Qwen2Config, TrainConfig, TrainStage};
 use secprm_stages::label::LabelMode;
 use secprm_stages::train::Habits;
 use secprm_storage::ShardCache;
@@ -63,6 +63,8 @@ pub struct TrainSection {
     pub preset: Preset,
     /// Seed of the order of examples.
     pub seed: Option<u64>,
+    /// What weights are in.
+    pub dtype: Option<Precision>,
     /// Sequences per optimiser step.
     pub batch_size: Option<usize>,
     /// Tokens in flight at a time on a rank.
@@ -103,6 +105,7 @@ impl Default for TrainSection {
             label_mode: LabelMode::Natural,
             preset: Preset::Small,
             seed: None,
+            dtype: None,
             batch_size: None,
             micro_batch_tokens: None,
             gradient_checkpointing: None,
@@ -130,6 +133,7 @@ impl TrainSection {
     pub fn settings(&self) -> Result<TrainConfig> {
         let mut settings = self.preset.config();
         settings.seed = self.seed.unwrap_or(settings.seed);
+        settings.dtype = self.dtype.unwrap_or(settings.dtype);
         settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
         settings.micro_batch_tokens = self.micro_batch_tokens.unwrap_or(settings.micro_batch_tokens);
         settings.gradient_checkpointing = self.gradient_checkpointing.unwrap_or(settings.gradient_checkpointing);

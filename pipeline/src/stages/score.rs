@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use async_trait::async_trait;
 use futures::StreamExt;
-use secprm_model::{CheckpointFiles, HeadInit, StepModel};
+use secprm_model::{CheckpointFiles, HeadInit, Precision, StepModel};
 use secprm_stages::score::{STEP_SCORES, Scorer, step_scores_table};
 use secprm_stages::train::MODELS;
 use secprm_storage::{CommitMode, Table};
@@ -119,7 +119,10 @@ async fn load_model(world: &World) -> Result<Option<(Arc<StepModel>, String, Str
         )
         .hint("train again: `secprm run --select train --full-refresh`"));
     }
-    let checkpoint = files.load(HeadInit::Required)?;
+    let device = world.device()?;
+    // GPUs are slow in f32, CPUs in bf16.
+    let precision = if device.is_cpu() { Precision::F32 } else { world.project.config.train.settings()?.dtype };
+    let checkpoint = files.load_on(&device, precision.dtype(), HeadInit::Required)?;
     Ok(Some((Arc::new(checkpoint.model), model_id, tokenizer_id)))
 }
 

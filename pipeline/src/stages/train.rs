@@ -123,6 +123,7 @@ impl TrainStage {
             start: self.start(&world.project, tokenizer.vocab_size())?,
             tokenizer,
             settings: self.settings.clone(),
+            device: world.device()?,
             habits: section.habits(&world.project.folder, ranks),
             label_mode: section.label_mode.as_str().to_owned(),
             folder,

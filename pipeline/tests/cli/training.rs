@@ -127,13 +127,33 @@ fn training_alone_says_when_there_is_nothing_to_do_and_what_is_left_to_run() {
 
 #[cfg(not(feature = "mpi"))]
 #[test]
-fn several_ranks_in_a_build_without_mpi_are_a_mistake() {
+fn several_ranks_in_a_build_for_one_are_a_mistake() {
     let project = Project::published();
     let launched = [("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "29400")];
     let output = project.command(&["train"]).envs(launched).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @r"
-    error: Torchrun started 2 ranks, and this build trains on one
-    hint: build with `--features mpi`, see docs/distributed.md
+    error: ranks: Torchrun started 2 of them, and this build trains on one CPU: build with `--features mpi` for CPUs, `--features cuda` for GPUs, see docs/distributed.md
     ");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_gpu_in_a_build_without_gpus_is_a_mistake_and_half_precision_is_none() {
+    let project = Project::published();
+    configure(&project, 3, "dtype = \"bf16\"\n");
+    let config = std::fs::read_to_string(project.path("secprm.toml")).unwrap();
+    project.write("secprm.toml", &format!("{config}\n[limits]\ndevice = \"cuda\"\n"));
+    let _filters = filters();
+    assert_snapshot!(project.transcript(&["train"]), @"
+    exit 2
+    --- stdout
+    --- stderr
+    ✗ train              device: is cuda, but this build knows no GPUs: build with `--features cuda`, see docs/gpu.md
+    error: stage train: device: is cuda, but this build knows no GPUs: build with `--features cuda`, see docs/gpu.md
+    ");
+    project.replace("secprm.toml", "device = \"cuda\"", "device = \"auto\"");
+    assert!(project.output(&["train"]).status.success());
+    let config = project.path("warehouse/checkpoints").join(model(&project)).join("config.json");
+    assert!(std::fs::read_to_string(config).unwrap().contains("bfloat16"));
 }

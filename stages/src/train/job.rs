@@ -9,9 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use secprm_model::{
-    Cadence, Checkpoint, CheckpointFiles, Collective, DType, Device, ExampleSource, HeadInit, Qwen2Config,
-    SavedOptimizer, SelfCheck, StepMetrics, StepModel, StepTokenizer, TrainConfig, TrainState, TrainSummary, Training,
-    self_check,
+    Cadence, Checkpoint, CheckpointFiles, Collective, Device, ExampleSource, HeadInit, Qwen2Config, SavedOptimizer,
+    SelfCheck, StepMetrics, StepModel, StepTokenizer, TrainConfig, TrainState, TrainSummary, Training, self_check,
 };
 use secprm_storage::{CommitMode, CommitNote, ErrorKind as StorageErrorKind, Fingerprint, Table, TableSpec, Warehouse};
 use tokio::runtime::Handle;
@@ -71,6 +70,8 @@ pub struct TrainingJob {
     pub start: ModelStart,
     /// The settings.
     pub settings: TrainConfig,
+    /// What this rank computes on.
+    pub device: Device,
     /// What it does beside training.
     pub habits: Habits,
     /// The label mode of the examples.
@@ -179,7 +180,7 @@ pub async fn join_training(job: TrainingJob) -> Result<()> {
 /// As [`Training::run`].
 pub async fn check_training(job: TrainingJob) -> Result<Vec<SelfCheck>> {
     let check = move || {
-        let (model, _) = starting_model(&job.start)?;
+        let (model, _) = starting_model(&job)?;
         let collective = job.collective.as_ref();
         Ok(self_check(&Training { collective, ..Training::alone(&model, job.examples.as_ref(), &job.settings) })?)
     };
@@ -214,11 +215,12 @@ async fn replace_all(
 fn train_model(job: TrainingJob, runtime: Handle) -> Result<Outcome> {
     let (model, parent_id, from, history) = match earlier(&job, &runtime)? {
         Some(LoadedCheckpoint { state, history, model, optimizer }) => {
+            let loaded = model.load_on(&job.device, job.settings.dtype.dtype(), HeadInit::Required)?;
             let parent_id = if job.collective.is_first() { parent_of(&job.start)? } else { None };
-            (model.load(HeadInit::Required)?.model, parent_id, Some((state, optimizer)), history)
+            (loaded.model, parent_id, Some((state, optimizer)), history)
         }
         None => {
-            let (start, parent_id) = starting_model(&job.start)?;
+            let (start, parent_id) = starting_model(&job)?;
             (start, parent_id, None, Vec::new())
         }
     };
@@ -266,12 +268,16 @@ fn train_model(job: TrainingJob, runtime: Handle) -> Result<Outcome> {
 }
 
 /// The model that training starts from, and its identity if it is a checkpoint.
-fn starting_model(start: &ModelStart) -> Result<(StepModel, Option<String>)> {
-    Ok(match start {
-        ModelStart::Random { config, seed } => (StepModel::random((**config).clone(), *seed)?, None),
+fn starting_model(job: &TrainingJob) -> Result<(StepModel, Option<String>)> {
+    let (device, dtype) = (&job.device, job.settings.dtype.dtype());
+    Ok(match &job.start {
+        ModelStart::Random { config, seed } => {
+            // Drawn on the host: the same on every rank and device.
+            (StepModel::random((**config).clone(), *seed)?.to(dtype, device)?, None)
+        }
         ModelStart::Pretrained { folder, seed } => {
             let head = HeadInit::RandomIfMissing(*seed);
-            let checkpoint = Checkpoint::open(folder, &Device::Cpu, DType::F32, head)?;
+            let checkpoint = Checkpoint::open(folder, device, dtype, head)?;
             (checkpoint.model, Some(checkpoint.model_id))
         }
     })
