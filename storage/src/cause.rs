@@ -18,7 +18,7 @@ pub struct Cause {
 
 impl Cause {
     pub(crate) fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
-        Self { message: redact(message.as_ref()), kind }
+        Self { message: redact(&without_markup(message.as_ref())), kind }
     }
 
     /// The kind of the failure.
@@ -90,7 +90,30 @@ pub(crate) fn store_kind(error: &object_store::Error) -> ErrorKind {
         | Store::PermissionDenied { .. }
         | Store::Unauthenticated { .. }
         | Store::UnknownConfigurationKey { .. } => ErrorKind::Configuration,
+        // Another bucket or other rights are needed, and another try is of no use; the library has no error of its own for them.
+        other if MISTAKES.contains(&answer_of(&chain(other)).0) => ErrorKind::Configuration,
         other => io_source(other).map_or(ErrorKind::Transient, io_kind),
+    }
+}
+
+/// What S3 and GCS answer to a user's mistake.
+const MISTAKES: [&str; 5] =
+    ["NoSuchBucket", "InvalidBucketName", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"];
+
+/// The code and the message of a store's answer in XML; empty where there are none.
+fn answer_of(text: &str) -> (&str, &str) {
+    let part = |name: &str| {
+        let rest = text.split_once(&format!("<{name}>"))?.1;
+        Some(rest.split_once(&format!("</{name}>"))?.0)
+    };
+    (part("Code").unwrap_or_default(), part("Message").unwrap_or_default())
+}
+
+/// Puts a store's code and message in the place of its whole answer in XML.
+fn without_markup(text: &str) -> String {
+    match (answer_of(text), text.find("<?xml").or_else(|| text.find("<Error>"))) {
+        ((code, message), Some(start)) if !code.is_empty() => format!("{}{code}: {message}", &text[..start]),
+        _ => text.to_owned(),
     }
 }
 
@@ -204,6 +227,16 @@ fn ends_url(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stores_answer_in_xml_is_its_code_and_message() {
+        let answer = "404 Not Found: <?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code><Message>There is none</Message>\n</Error>";
+        assert_eq!(without_markup(answer), "404 Not Found: NoSuchBucket: There is none");
+        assert_eq!(without_markup("a < b"), "a < b");
+        assert_eq!(without_markup("<Error></Error>"), "<Error></Error>");
+        let error = object_store::Error::Generic { store: "S3", source: answer.into() };
+        assert_eq!(store_kind(&error), ErrorKind::Configuration);
+    }
 
     #[test]
     fn credentials_never_survive_redaction() {

@@ -100,16 +100,19 @@ impl Location {
             false => (text, ""),
         };
         let mut url = Url::parse(folder).map_err(|error| invalid(error.to_string()))?;
-        // Credentials come from the environment alone; those of a URL would end up in messages.
-        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        // Credentials come from the environment alone; those of a URL would end up in messages. Azure's own scheme has the container there.
+        let _ = url.set_password(None);
+        if !matches!(url.scheme(), "abfs" | "abfss" | "adl") {
+            let _ = url.set_username("");
+        }
         let is_of_a_store = |name: &String| ["aws_", "google_", "azure_"].iter().any(|start| name.starts_with(start));
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| {
                 Some((name.into_string().ok()?.to_ascii_lowercase(), value.into_string().ok()?))
             })
             .filter(|(name, _)| is_of_a_store(name));
-        let (store, path) = object_store::parse_url_opts(&url, variables)
-            .map_err(|error| StorageError::store("open", redact(text), error))?;
+        let (store, path) =
+            object_store::parse_url_opts(&url, variables).map_err(|error| invalid(redact(&error.to_string())))?;
         let mut location = Self::of(text, url, Arc::from(store), path);
         location.pattern = (!pattern.is_empty()).then(|| pattern.to_owned());
         Ok(location)

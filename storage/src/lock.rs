@@ -55,7 +55,7 @@ impl WarehouseLock {
         Ok(Self { held: Held::File { _file: file } })
     }
 
-    /// Takes the flag of a warehouse in memory.
+    /// Takes the flag of a warehouse that is not on the local file system.
     pub(crate) fn of_flag(flag: &Arc<AtomicBool>, warehouse: &str) -> Result<Self> {
         if flag.swap(true, Ordering::AcqRel) {
             return Err(StorageError::Locked { warehouse: warehouse.to_owned(), holder: "in this process".to_owned() });

@@ -21,6 +21,9 @@ use crate::table::Table;
 /// The file that a writer holds locked, in a warehouse on the local file system.
 const LOCK_FILE: &str = ".lock";
 
+/// Schemes of stores that write an object only if it is not there yet, which a commit rests on, and whose URLs are a bucket and a path.
+const REMOTE_SCHEMES: [&str; 4] = ["s3", "s3a", "gs", "az"];
+
 /// A warehouse: one folder with a Delta table per subfolder, and models beside them.
 ///
 /// Cloning is cheap; clones share one store. Reading needs no lock, since tables never change in
@@ -34,7 +37,7 @@ pub struct Warehouse {
     root_path: Path,
     /// `root_store` seen from `root_path`.
     store: Arc<dyn ObjectStore>,
-    memory_lock: Arc<AtomicBool>,
+    process_lock: Arc<AtomicBool>,
 }
 
 impl Warehouse {
@@ -54,16 +57,15 @@ impl Warehouse {
         if crate::glob::is_pattern(text) {
             return Err(invalid("it is a pattern; name one folder"));
         }
-        if location.url().scheme() != "file" {
-            return Err(invalid(
-                "a warehouse in an object store is not built yet; name a folder (sources may be anywhere)",
-            ));
-        }
         let mut url = location.url().clone();
         if let Some(folder) = location.local_path() {
             let folder =
                 canonical(&folder).map_err(|error| StorageError::store("open warehouse", folder.display(), error))?;
             url = Url::from_directory_path(&folder).map_err(|()| invalid("it is no absolute path"))?;
+        } else if !REMOTE_SCHEMES.contains(&url.scheme()) {
+            return Err(invalid("a warehouse is a path or begins with s3://, gs:// or az://; sources may be anywhere"));
+        } else if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
         }
         let path = Path::from_url_path(url.path()).map_err(|error| invalid(&error.to_string()))?;
         Ok(Self::new(url, Arc::clone(location.store()), path))
@@ -80,7 +82,7 @@ impl Warehouse {
 
     fn new(url: Url, root_store: Arc<dyn ObjectStore>, root_path: Path) -> Self {
         let store = below(&root_store, &root_path);
-        Self { url, root_store, root_path, store, memory_lock: Arc::default() }
+        Self { url, root_store, root_path, store, process_lock: Arc::default() }
     }
 
     /// The warehouse's canonical URL, with a slash at its end.
@@ -100,7 +102,8 @@ impl Warehouse {
 
     /// Takes the warehouse's writer lock, without waiting.
     ///
-    /// The lock is released when it is dropped, and by the operating system when the process dies.
+    /// The lock is released when it is dropped, and by the operating system when the process dies. In an object store it keeps out this
+    /// process alone: what another one commits meanwhile makes this one's commit a [`StorageError::Conflict`].
     ///
     /// # Errors
     /// [`StorageError::Locked`], of kind [`ErrorKind::Transient`], while another run holds it.
@@ -112,7 +115,7 @@ impl Warehouse {
                     .map_err(|error| StorageError::store("create warehouse", folder.display(), error))?;
                 WarehouseLock::of_file(&folder.join(LOCK_FILE), &name)
             }
-            None => WarehouseLock::of_flag(&self.memory_lock, &name),
+            None => WarehouseLock::of_flag(&self.process_lock, &name),
         }
     }
 

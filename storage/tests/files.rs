@@ -175,7 +175,9 @@ fn unusable_locations_are_named_without_their_secrets() {
     assert_eq!(shown, r#"Location { text: "s3://bucket/x/*.jsonl", pattern: Some("*.jsonl"), .. }"#);
     assert!(error("ftp://h/x").to_string().contains("ftp:// is no known scheme"));
     assert_eq!(error(" ").kind(), ErrorKind::Configuration);
-    assert!(Warehouse::open("s3://bucket/x", Path::new("/")).is_err());
+    let refused = Warehouse::open("https://host/x", Path::new("/")).unwrap_err().to_string();
+    assert!(refused.contains("a warehouse is a path or begins with s3://"), "{refused}");
+    assert_eq!(error("abfss://container@account/x").kind(), ErrorKind::Configuration);
     assert!(Warehouse::open("/tmp/a*b", Path::new("/")).is_err());
 }
 

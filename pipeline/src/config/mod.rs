@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Layout version of the file; 1.
     pub version: u32,
-    /// Where tables and models go: a folder, relative to the file.
+    /// Where tables and models go: a folder, relative to the file, or the URL of one in an object store.
     pub warehouse: String,
     /// The raw datasets.
     #[serde(default)]

@@ -1,6 +1,8 @@
 //! Warehouses, a table and small steps that the suites share.
 #![allow(dead_code)]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,8 +24,35 @@ pub fn both() -> (Guarded, Guarded) {
     ((Some(folder), local), (None, memory))
 }
 
-pub fn stores() -> [Guarded; 2] {
-    both().into()
+/// A warehouse on disk, one in memory, and one in an object store where the environment names a server.
+pub fn stores() -> Vec<Guarded> {
+    let (local, memory) = both();
+    [local, memory].into_iter().chain(remote()).collect()
+}
+
+/// A warehouse of its own on the server that speaks S3 and that the standard variables lead to (`AWS_ENDPOINT_URL` and so on), if they
+/// name one. `.ci/run` starts one.
+pub fn remote() -> Option<Guarded> {
+    let guard = TempDir::new().unwrap();
+    // Its name is nobody else's.
+    let name = guard.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.');
+    let warehouse = Warehouse::open(&format!("s3://{}/{name}", bucket("secprm-storage")?), Path::new("/")).unwrap();
+    Some((Some(guard), warehouse))
+}
+
+/// Makes a bucket there, and returns its name. A store has no call for it, so this one is plain HTTP.
+pub fn bucket(name: &str) -> Option<&str> {
+    let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else {
+        eprintln!("object stores are skipped: AWS_ENDPOINT_URL names no server");
+        return None;
+    };
+    let host = endpoint.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "PUT /{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") || answer.contains("BucketAlreadyOwnedByYou"), "{answer}");
+    Some(name)
 }
 
 pub fn spec() -> TableSpec {

@@ -3,8 +3,6 @@
 //! Needs the standard variables that lead to the server (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on); without `AWS_ENDPOINT_URL`
 //! the test says that it is skipped. `.ci/run` starts one.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,32 +11,16 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use secprm_storage::{Location, ReadSettings, ShardCache, ShardReader, ShardSet};
 
-use crate::common::both;
+use crate::common::{both, bucket};
 use crate::faulty::table_store;
 use crate::table::{WIDE, addresses, collect, expected, finely_cut_table, numbers, settings, shuffled};
 
-const BUCKET: &str = "secprm-shards";
-
-/// A store has no call that makes a bucket, so this one is plain HTTP.
-fn make_bucket(endpoint: &str) {
-    let host = endpoint.trim_start_matches("http://").trim_end_matches('/');
-    let mut stream = TcpStream::connect(host).unwrap();
-    write!(stream, "PUT /{BUCKET} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") || answer.contains("BucketAlreadyOwnedByYou"), "{answer}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_from_an_object_store_are_those_on_disk() {
-    let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") else {
-        eprintln!("skipped: AWS_ENDPOINT_URL names no server");
-        return;
-    };
-    make_bucket(&endpoint);
+    let Some(bucket) = bucket("secprm-shards") else { return };
     let ((_guard, warehouse), _) = both();
     let table = finely_cut_table(&warehouse, 1..600, 3).await;
-    let bucket = Location::parse(&format!("s3://{BUCKET}/shards"), Path::new("/")).unwrap();
+    let bucket = Location::parse(&format!("s3://{bucket}/shards"), Path::new("/")).unwrap();
     let far: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(bucket.store()), bucket.path().clone()));
     let set = ShardSet::in_store(&table, far.clone(), true).unwrap();
     for file in set.files() {

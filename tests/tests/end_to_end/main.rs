@@ -7,6 +7,7 @@ mod dataflow;
 mod defects;
 mod documented;
 mod mixture;
+mod object_store;
 mod project;
 mod splits;
 mod training;

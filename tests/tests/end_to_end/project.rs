@@ -34,6 +34,12 @@ impl TestProject {
         std::fs::write(self.path("secprm.toml"), text).unwrap();
     }
 
+    /// Moves the warehouse to a URL.
+    pub fn move_warehouse(&self, url: &str) {
+        let text = std::fs::read_to_string(self.path("secprm.toml")).unwrap();
+        std::fs::write(self.path("secprm.toml"), text.replace("./warehouse", url)).unwrap();
+    }
+
     /// Returns the path of a file or folder in the project.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
