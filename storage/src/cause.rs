@@ -90,10 +90,18 @@ pub(crate) fn store_kind(error: &object_store::Error) -> ErrorKind {
         | Store::PermissionDenied { .. }
         | Store::Unauthenticated { .. }
         | Store::UnknownConfigurationKey { .. } => ErrorKind::Configuration,
-        // Another bucket or other rights are needed, and another try is of no use; the library has no error of its own for them.
-        other if MISTAKES.contains(&answer_of(&chain(other)).0) => ErrorKind::Configuration,
-        other => io_source(other).map_or(ErrorKind::Transient, io_kind),
+        other => io_source(other).map_or_else(|| text_kind(&chain(other)), io_kind),
     }
+}
+
+/// The kind of a store's failure of which only the text is left. Where another bucket or other rights are needed, another try is of no use.
+fn text_kind(text: &str) -> ErrorKind {
+    if MISTAKES.contains(&answer_of(text).0) { ErrorKind::Configuration } else { ErrorKind::Transient }
+}
+
+/// Tells whether a failure is a store's, by the words of the Delta kernel, whose errors do not hand on their sources.
+fn is_of_a_store(text: &str) -> bool {
+    text.contains("interacting with object store")
 }
 
 /// What S3 and GCS answer to a user's mistake.
@@ -151,6 +159,7 @@ impl From<DeltaTableError> for Cause {
             | DeltaTableError::MetadataError(_)
             | DeltaTableError::NoSchema => ErrorKind::Corrupt,
             DeltaTableError::SchemaMismatch { .. } => ErrorKind::Configuration,
+            other if is_of_a_store(&chain(other)) => text_kind(&chain(other)),
             other => io_source(other).map_or(ErrorKind::Internal, io_kind),
         };
         Self::new(kind, chain(&error))
@@ -236,6 +245,8 @@ mod tests {
         assert_eq!(without_markup("<Error></Error>"), "<Error></Error>");
         let error = object_store::Error::Generic { store: "S3", source: answer.into() };
         assert_eq!(store_kind(&error), ErrorKind::Configuration);
+        let error = object_store::Error::Generic { store: "S3", source: "no route to host".into() };
+        assert_eq!(store_kind(&error), ErrorKind::Transient);
     }
 
     #[test]
