@@ -1,19 +1,23 @@
 //! Loss and gradients of one packed batch.
 //!
 //! Gradients are handed over as soon as they are finished, the last layer's first, so that a caller may share them out among ranks and drop
-//! them while the rest is still being computed. With activation checkpointing only each layer's input is kept; the backward runs the layer
-//! again, its MLP in blocks of rows, so that memory beside these inputs is that of one layer's attention.
+//! them while the rest is still being computed. A layer's backward reads what its forward kept ([`crate::layer`]). With activation
+//! checkpointing only each layer's input is kept; the backward runs the layer again, its MLP in blocks of rows, so that memory beside these
+//! inputs is that of one layer's attention.
 
 use std::collections::BTreeMap;
 
-use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
 use crate::batch::PackedBatch;
-use crate::blocks::{RotaryTable, linear, rms_norm, select_rows};
+use crate::blocks::{
+    RotaryTable, bias_gradient, input_gradient, rms_norm, rms_norm_backward, select_rows, select_rows_backward,
+    weight_gradient,
+};
 use crate::error::{ModelError, Result};
+use crate::layer::{AttentionTape, Layer, LayerGradients, MlpTape};
 use crate::loss::weighted_cross_entropy;
-use crate::parameters::{EMBEDDING, FINAL_NORM, LayerWeights, Weights, is_head, layer_prefix};
+use crate::parameters::{EMBEDDING, FINAL_NORM, HEAD_BIAS, HEAD_WEIGHT, LayerWeights, Weights, is_head, layer_prefix};
 use crate::qwen2::StepModel;
 use crate::train_config::TrainedParameters;
 
@@ -56,11 +60,12 @@ impl StepModel {
         checkpointing: bool,
         sink: &mut GradientSink,
     ) -> Result<f64> {
-        if checkpointing && trained == TrainedParameters::All {
-            return Recomputed { model: self, batch, rotary: self.prepare(batch)? }.pass(target, sink);
+        match trained {
+            TrainedParameters::All => {
+                Pass { model: self, batch, rotary: self.prepare(batch)?, checkpointing }.run(target, sink)
+            }
+            TrainedParameters::Head => self.head_pass(&self.hidden(batch)?, target, sink),
         }
-        let logits = self.forward_batch(batch, Some(trained))?;
-        self.backward_from(&logits, target, trained, sink)
     }
 
     /// As [`Self::training_pass`], with all gradients by name at the end.
@@ -82,20 +87,25 @@ impl StepModel {
         Ok((loss, gradients))
     }
 
-    /// As [`Self::training_pass`], from logits that recorded the gradients of the trained parameters.
-    pub(crate) fn backward_from(
-        &self,
-        logits: &Tensor,
-        target: Target,
-        trained: TrainedParameters,
-        sink: &mut GradientSink,
-    ) -> Result<f64> {
-        let (loss, value) = target.loss(logits)?;
-        let mut store = loss.backward()?;
-        for group in self.gradient_groups(trained) {
-            hand_over(self.parameters(), &group, &mut store, sink)?;
-        }
+    /// As [`Self::training_pass`] of the head alone, from what [`Self::hidden`] gives.
+    pub(crate) fn head_pass(&self, hidden: &Tensor, target: Target, sink: &mut GradientSink) -> Result<f64> {
+        let (value, gradients, _) = self.head_backward(hidden, target)?;
+        hand_over(&self.gradient_groups(TrainedParameters::Head).concat(), gradients, sink)?;
         Ok(value)
+    }
+
+    /// Computes the loss, the gradients of the head, and that of the logits.
+    fn head_backward(&self, hidden: &Tensor, target: Target) -> Result<(f64, BTreeMap<String, Tensor>, Tensor)> {
+        let logits = Var::from_tensor(&self.head(hidden)?)?;
+        let (loss, value) = target.loss(logits.as_tensor())?;
+        let of_logits = loss.backward()?.remove(logits.as_tensor());
+        let of_logits = of_logits.ok_or_else(|| ModelError::Numeric("the logits received no gradient".to_owned()))?;
+        let of_logits = of_logits.detach();
+        let gradients = BTreeMap::from([
+            (HEAD_WEIGHT.to_owned(), weight_gradient(hidden, &of_logits)?),
+            (HEAD_BIAS.to_owned(), bias_gradient(&of_logits)?),
+        ]);
+        Ok((value, gradients, of_logits))
     }
 
     /// Returns the trained parameters in groups, in the order in which their gradients are finished: what follows the last layer, the
@@ -114,124 +124,117 @@ impl StepModel {
     }
 }
 
-fn hand_over(
-    parameters: &BTreeMap<String, Var>,
-    group: &[String],
-    store: &mut GradStore,
-    sink: &mut GradientSink,
-) -> Result<()> {
+/// Hands over the gradients of a group that is finished.
+fn hand_over(group: &[String], mut gradients: BTreeMap<String, Tensor>, sink: &mut GradientSink) -> Result<()> {
     for name in group {
-        let gradient = parameters.get(name).and_then(|parameter| store.remove(parameter.as_tensor()));
+        let gradient = gradients.remove(name);
         let gradient = gradient.ok_or_else(|| ModelError::Numeric(format!("{name} received no gradient")))?;
-        sink(name, gradient.detach())?;
+        sink(name, gradient)?;
     }
     Ok(())
 }
 
-/// Runs the backward of an output whose gradient is known. A tensor's own backward starts from ones.
-fn backward_with(output: &Tensor, gradient: &Tensor) -> Result<GradStore> {
-    Ok((output * gradient.detach())?.sum_all()?.backward()?)
-}
-
-fn gradient_of(input: &Var, store: &mut GradStore) -> Result<Tensor> {
-    let gradient = store.remove(input.as_tensor());
-    Ok(gradient.ok_or_else(|| ModelError::Numeric("a layer's input received no gradient".to_owned()))?.detach())
-}
-
-/// A pass that keeps each layer's input and computes everything else again.
-struct Recomputed<'a> {
+/// A pass forward and back that trains everything.
+struct Pass<'a> {
     model: &'a StepModel,
     batch: &'a PackedBatch,
     rotary: RotaryTable,
+    checkpointing: bool,
 }
 
-impl Recomputed<'_> {
-    fn pass(&self, target: Target, sink: &mut GradientSink) -> Result<f64> {
-        let (model, layers) = (self.model, self.model.config().num_hidden_layers);
-        let trained = Some(TrainedParameters::All);
-        let ends = Weights::new(model.parameters(), 0, None)?;
-        let mut inputs = Vec::with_capacity(layers);
-        let mut stream = select_rows(&ends.embedding, self.batch.input_ids())?;
-        for layer in 0..layers {
-            let weights = LayerWeights::new(model.parameters(), layer, None)?;
-            let attended = self.attend(layer, &weights, &stream)?;
-            inputs.push(stream);
-            stream = self.feed_forward(&weights, &attended)?;
-        }
-        let ends = Weights::new(model.parameters(), 0, trained)?;
-        let top = Var::from_tensor(&stream)?;
-        drop(stream);
-        let hidden = rms_norm(top.as_tensor(), &ends.final_norm, model.config().rms_norm_eps)?;
-        let (loss, value) = target.loss(&linear(&hidden, &ends.head, Some(&ends.head_bias))?)?;
-        let mut store = loss.backward()?;
+/// What the forward keeps of a layer for the backward.
+struct Kept {
+    input: Tensor,
+    /// What attention and MLP leave, and what lies between them; nothing where it is computed again.
+    tapes: Option<(AttentionTape, Tensor, MlpTape)>,
+}
+
+impl Pass<'_> {
+    fn run(&self, target: Target, sink: &mut GradientSink) -> Result<f64> {
+        let (model, epsilon) = (self.model, self.model.config().rms_norm_eps);
         let groups = model.gradient_groups(TrainedParameters::All);
         let [of_ends, of_layers @ .., of_embedding] = groups.as_slice() else {
             return Err(ModelError::Numeric("a model has no parameters".to_owned()));
         };
-        hand_over(model.parameters(), of_ends, &mut store, sink)?;
-        let mut gradient = gradient_of(&top, &mut store)?;
-        for (layer, group) in (0..layers).rev().zip(of_layers) {
-            let input = inputs.pop().ok_or_else(|| ModelError::Numeric("a layer's input is missing".to_owned()))?;
-            let (of_input, mut store) = self.layer_backward(layer, &input, &gradient)?;
-            hand_over(model.parameters(), group, &mut store, sink)?;
-            gradient = of_input;
+        let ends = Weights::new(model.parameters(), 0, None)?;
+        let (mut layers, top) = self.forward(select_rows(&ends.embedding, self.batch.input_ids())?)?;
+        let hidden = rms_norm(&top, &ends.final_norm, epsilon)?;
+        let (value, mut gradients, of_logits) = model.head_backward(&hidden, target)?;
+        let of_hidden = input_gradient(&[(&of_logits, &ends.head)])?;
+        let [mut gradient, of_norm] = rms_norm_backward(&top, &ends.final_norm, epsilon, &of_hidden)?;
+        drop((top, hidden));
+        gradients.insert(FINAL_NORM.to_owned(), of_norm);
+        hand_over(of_ends, gradients, sink)?;
+        for group in of_layers {
+            let index = layers.len().saturating_sub(1);
+            let kept = layers.pop().ok_or_else(|| ModelError::Numeric("a layer's input is missing".to_owned()))?;
+            let mut sums = LayerGradients::default();
+            gradient = self.layer_backward(&self.layer(index)?, kept, &gradient, &mut sums)?;
+            hand_over(group, sums.into_inner(), sink)?;
         }
-        let embedded = select_rows(&ends.embedding, self.batch.input_ids())?;
-        hand_over(model.parameters(), of_embedding, &mut backward_with(&embedded, &gradient)?, sink)?;
+        let (vocabulary, ids) = (model.config().vocab_size, self.batch.input_ids());
+        let of_table = select_rows_backward(vocabulary, ids, &gradient)?;
+        hand_over(of_embedding, BTreeMap::from([(EMBEDDING.to_owned(), of_table)]), sink)?;
         Ok(value)
     }
 
-    fn attend(&self, layer: usize, weights: &LayerWeights, stream: &Tensor) -> Result<Tensor> {
-        self.model.attend(layer, weights, stream, self.batch, &self.rotary)
+    fn layer(&self, index: usize) -> Result<Layer<'_>> {
+        let weights = LayerWeights::new(self.model.parameters(), index, None)?;
+        Ok(self.model.layer(index, weights, self.batch, &self.rotary))
     }
 
-    /// The MLP without recording, in blocks of rows.
-    fn feed_forward(&self, weights: &LayerWeights, attended: &Tensor) -> Result<Tensor> {
-        let rows = attended.dim(0)?;
-        let block = |start| self.model.feed_forward(weights, &attended.narrow(0, start, MLP_ROWS.min(rows - start))?);
-        let blocks: Vec<Tensor> = (0..rows).step_by(MLP_ROWS).map(block).collect::<Result<_>>()?;
-        Ok(Tensor::cat(&blocks, 0)?)
-    }
-
-    /// Returns the gradient of a layer's input, and those of its parameters.
-    fn layer_backward(&self, layer: usize, input: &Tensor, gradient: &Tensor) -> Result<(Tensor, GradStore)> {
-        let weights = LayerWeights::new(self.model.parameters(), layer, Some(TrainedParameters::All))?;
-        let input = Var::from_tensor(input)?;
-        let attended = self.attend(layer, &weights, input.as_tensor())?;
-        let rows = attended.dim(0)?;
-        let mut of_attended = Vec::new();
-        let mut of_mlp: Option<GradStore> = None;
-        for start in (0..rows).step_by(MLP_ROWS) {
-            let count = MLP_ROWS.min(rows - start);
-            let block = Var::from_tensor(&attended.narrow(0, start, count)?)?;
-            let output = self.model.feed_forward(&weights, block.as_tensor())?;
-            let mut store = backward_with(&output, &gradient.narrow(0, start, count)?)?;
-            of_attended.push(gradient_of(&block, &mut store)?);
-            of_mlp = Some(match of_mlp {
-                Some(before) => add_stores(before, store, weights.of_mlp())?,
-                None => store,
-            });
+    /// Returns what is kept of each layer, and what the last one gives.
+    fn forward(&self, mut stream: Tensor) -> Result<(Vec<Kept>, Tensor)> {
+        let mut layers = Vec::with_capacity(self.model.config().num_hidden_layers);
+        for index in 0..self.model.config().num_hidden_layers {
+            let layer = self.layer(index)?;
+            let (attention, attended) = layer.attend(&stream)?;
+            let (output, tapes) = if self.checkpointing {
+                drop(attention);
+                let blocks = row_blocks(&attended).map(|rows| Ok(layer.feed_forward(&rows?)?.1));
+                (Tensor::cat(&blocks.collect::<Result<Vec<_>>>()?, 0)?, None)
+            } else {
+                let (mlp, output) = layer.feed_forward(&attended)?;
+                (output, Some((attention, attended, mlp)))
+            };
+            layers.push(Kept { input: stream, tapes });
+            stream = output;
         }
-        let mut store = backward_with(&attended, &Tensor::cat(&of_attended, 0)?)?;
-        if let Some(mut of_mlp) = of_mlp {
-            for parameter in weights.of_mlp() {
-                if let Some(gradient) = of_mlp.remove(parameter) {
-                    store.insert(parameter, gradient);
-                }
+        Ok((layers, stream))
+    }
+
+    /// Returns the gradient of a layer's input.
+    fn layer_backward(
+        &self,
+        layer: &Layer,
+        kept: Kept,
+        gradient: &Tensor,
+        sums: &mut LayerGradients,
+    ) -> Result<Tensor> {
+        let Kept { input, tapes } = kept;
+        let (attention, of_attended) = match tapes {
+            Some((attention, attended, mlp)) => {
+                (attention, layer.feed_forward_backward(mlp, &attended, gradient, sums)?)
             }
-        }
-        Ok((gradient_of(&input, &mut store)?, store))
+            None => {
+                let (attention, attended) = layer.attend(&input)?;
+                let mut parts = Vec::new();
+                for (rows, gradient) in row_blocks(&attended).zip(row_blocks(gradient)) {
+                    let (rows, gradient) = (rows?, gradient?);
+                    let (mlp, _) = layer.feed_forward(&rows)?;
+                    parts.push(layer.feed_forward_backward(mlp, &rows, &gradient, sums)?);
+                }
+                (attention, Tensor::cat(&parts, 0)?)
+            }
+        };
+        layer.attend_backward(attention, &input, &of_attended, sums)
     }
 }
 
-/// Adds the gradients of some parameters.
-fn add_stores(mut left: GradStore, mut right: GradStore, parameters: [&Tensor; 4]) -> Result<GradStore> {
-    for parameter in parameters {
-        if let (Some(before), Some(gradient)) = (left.remove(parameter), right.remove(parameter)) {
-            left.insert(parameter, (before + gradient)?);
-        }
-    }
-    Ok(left)
+/// Cuts rows into the blocks that an MLP runs in.
+fn row_blocks(rows: &Tensor) -> impl Iterator<Item = candle_core::Result<Tensor>> + '_ {
+    let count = rows.dims().first().copied().unwrap_or(0);
+    (0..count).step_by(MLP_ROWS).map(move |start| rows.narrow(0, start, MLP_ROWS.min(count - start)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Activation checkpointing changes memory, not gradients.
 #![allow(clippy::unwrap_used)]
 
+use candle_core::{DType, Device};
+
 use super::*;
 use crate::config::Qwen2Config;
 
@@ -42,6 +44,34 @@ fn checkpointing_gives_the_same_gradients_in_the_same_order() {
         let norm = |tensor: &Tensor| tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
         let difference = norm(&(expected - found).unwrap());
         assert!(difference <= 2e-5 * norm(expected), "{name}: {difference} of {}", norm(expected));
+    }
+}
+
+#[test]
+fn gradients_are_those_of_the_recorded_graph() {
+    let window = Some(crate::config::SlidingWindow { tokens: 20, layers: vec![1, 2] });
+    for (window, dtype, tolerance) in [(None, DType::F32, 2e-6), (window, DType::F32, 2e-6), (None, DType::BF16, 2e-2)]
+    {
+        let config = Qwen2Config { num_hidden_layers: 3, initializer_range: 0.1, ..Qwen2Config::small(300) };
+        let config = Qwen2Config { sliding_window: window, ..config };
+        let model = StepModel::random_on(config, 4, dtype, &Device::Cpu).unwrap();
+        let lengths = [70, 9, 41];
+        let (loss, found) = gradients(&model, &lengths, false);
+        let (batch, labels) = batch(&lengths);
+        let target = Target { labels: &labels, class_weights: [1.5, 0.75], normaliser: labels.len() as f64 };
+        let logits = model.forward_batch(&batch, Some(TrainedParameters::All)).unwrap();
+        let (recorded, value) = target.loss(&logits).unwrap();
+        let store = recorded.backward().unwrap();
+        assert!((loss - value).abs() < 1e-6, "{loss} and {value}");
+        assert_eq!(found.len(), model.parameters().len());
+        for (name, found) in &found {
+            let expected = store.get(&model.parameters()[name]).unwrap();
+            let precise = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap();
+            let norm = |tensor: &Tensor| tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+            let (expected, found) = (precise(expected), precise(found));
+            let difference = norm(&(&expected - found).unwrap());
+            assert!(difference <= tolerance * norm(&expected), "{name}: {difference} of {}", norm(&expected));
+        }
     }
 }
 

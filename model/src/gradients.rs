@@ -61,8 +61,8 @@ impl Objective {
         let apart = runs_apart(model, sequences);
         match self.parameters {
             TrainedParameters::Head => {
-                let logits = model.head(&hidden.get(model, sequences, apart)?)?;
-                model.backward_from(&logits, self.target(&labels_of(sequences)), self.parameters, sink)
+                let hidden = hidden.get(model, sequences, apart)?;
+                model.head_pass(&hidden, self.target(&labels_of(sequences)), sink)
             }
             TrainedParameters::All if apart => self.side_by_side(model, sequences, sink),
             TrainedParameters::All => self.together(model, sequences, sink),

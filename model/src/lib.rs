@@ -24,6 +24,7 @@ pub mod evaluate;
 pub mod exact;
 pub mod examples;
 mod gradients;
+mod layer;
 pub mod loss;
 pub mod optimizer;
 pub mod optimizer_state;

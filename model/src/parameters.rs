@@ -62,7 +62,8 @@ pub(crate) fn layer_prefix(layer: usize) -> String {
     format!("model.layers.{layer}.")
 }
 
-fn layer_parameter(layer: usize, name: &str) -> String {
+/// Name of a layer's parameter.
+pub(crate) fn layer_parameter(layer: usize, name: &str) -> String {
     format!("{}{name}", layer_prefix(layer))
 }
 
@@ -129,6 +130,7 @@ impl Start {
 }
 
 /// The parameters of one decoder layer, as a forward pass reads them.
+#[derive(Clone)]
 pub(crate) struct LayerWeights {
     pub input_norm: Tensor,
     pub query: Tensor,
@@ -166,11 +168,6 @@ impl LayerWeights {
             up: get("mlp.up_proj.weight")?,
             down: get("mlp.down_proj.weight")?,
         })
-    }
-
-    /// The parameters of the MLP and the norm before it.
-    pub(crate) fn of_mlp(&self) -> [&Tensor; 4] {
-        [&self.mlp_norm, &self.gate, &self.up, &self.down]
     }
 }
 

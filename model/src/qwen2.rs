@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor, Var};
 
 use crate::batch::PackedBatch;
-use crate::blocks::{Heads, RotaryTable, causal_attention, linear, rms_norm, rotate, select_rows, swiglu};
+use crate::blocks::{RotaryTable, linear, rms_norm, select_rows};
 use crate::config::Qwen2Config;
 use crate::error::{ModelError, Result};
+use crate::layer::Layer;
 use crate::parameters::{LayerWeights, Weights, parameter_shapes, random_parameter, random_parameter_on};
 use crate::train_config::TrainedParameters;
 
@@ -156,21 +157,22 @@ impl StepModel {
         self.hidden_of(batch, &weights)
     }
 
-    /// Applies the head to the output of [`Self::hidden`], recording gradients of the head alone.
+    /// Applies the head to the output of [`Self::hidden`], without recording gradients.
     ///
     /// # Errors
     /// The width is not the model's.
     pub fn head(&self, hidden: &Tensor) -> Result<Tensor> {
-        let weights = Weights::new(&self.parameters, 0, Some(TrainedParameters::Head))?;
+        let weights = Weights::new(&self.parameters, 0, None)?;
         Ok(linear(hidden, &weights.head, Some(&weights.head_bias))?)
     }
 
     fn hidden_of(&self, batch: &PackedBatch, weights: &Weights) -> Result<Tensor> {
         let rotary = self.prepare(batch)?;
         let mut stream = select_rows(&weights.embedding, batch.input_ids())?;
-        for (index, layer) in weights.layers.iter().enumerate() {
-            let attended = self.attend(index, layer, &stream, batch, &rotary)?;
-            stream = self.feed_forward(layer, &attended)?;
+        for (index, weights) in weights.layers.iter().enumerate() {
+            let layer = self.layer(index, weights.clone(), batch, &rotary);
+            let attended = layer.attend(&stream)?.1;
+            stream = layer.feed_forward(&attended)?.1;
         }
         Ok(rms_norm(&stream, &weights.final_norm, self.config.rms_norm_eps)?)
     }
@@ -191,42 +193,15 @@ impl StepModel {
         Ok(RotaryTable::new(batch.positions(), head_dim, theta, self.dtype(), &self.device)?)
     }
 
-    /// Adds a layer's attention to the residual stream `[tokens, hidden]`; of the last layer only the rows at separators.
-    pub(crate) fn attend(
-        &self,
-        layer: usize,
-        weights: &LayerWeights,
-        stream: &Tensor,
-        batch: &PackedBatch,
-        rotary: &RotaryTable,
-    ) -> Result<Tensor> {
-        let heads = Heads {
-            query: self.config.num_attention_heads,
-            key_value: self.config.num_key_value_heads,
-            dim: self.config.head_dim,
-        };
-        let normed = rms_norm(stream, &weights.input_norm, self.config.rms_norm_eps)?;
-        let query = rotate(&linear(&normed, &weights.query, Some(&weights.query_bias))?, rotary)?;
-        let key = rotate(&linear(&normed, &weights.key, Some(&weights.key_bias))?, rotary)?;
-        let value = linear(&normed, &weights.value, Some(&weights.value_bias))?;
-        let window = self.config.attention_window(layer);
-        let attended = causal_attention(&query, &key, &value, heads, batch.sequences(), window)?;
-        // Only separators are read at the end: what follows the last attention need not see the other tokens.
-        let is_last = layer + 1 == self.config.num_hidden_layers;
-        let (stream, attended) = match is_last.then(|| batch.separators()) {
-            Some(rows) => (&select_rows(stream, rows)?, select_rows(&attended, rows)?),
-            None => (stream, attended),
-        };
-        Ok((stream + linear(&attended, &weights.output, None)?)?)
-    }
-
-    /// Adds a layer's MLP to the residual stream, row by row.
-    pub(crate) fn feed_forward(&self, weights: &LayerWeights, stream: &Tensor) -> Result<Tensor> {
-        let normed = rms_norm(stream, &weights.mlp_norm, self.config.rms_norm_eps)?;
-        let gate = linear(&normed, &weights.gate, None)?;
-        let up = linear(&normed, &weights.up, None)?;
-        let output = linear(&swiglu(&gate, &up)?, &weights.down, None)?;
-        Ok((stream + output)?)
+    /// A layer on a batch.
+    pub(crate) fn layer<'a>(
+        &'a self,
+        index: usize,
+        weights: LayerWeights,
+        batch: &'a PackedBatch,
+        rotary: &'a RotaryTable,
+    ) -> Layer<'a> {
+        Layer { config: &self.config, index, weights, batch, rotary }
     }
 }
 

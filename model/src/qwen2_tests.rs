@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::backward::Target;
 use crate::config::SlidingWindow;
 
 fn tiny() -> StepModel {
@@ -26,15 +27,19 @@ fn rows(tensor: &Tensor) -> Vec<Vec<f32>> {
     tensor.to_vec2().unwrap()
 }
 
+/// Loss and gradients as training computes them.
+fn gradients(model: &StepModel, ids: &[u32], positions: &[u32], labels: &[u8]) -> (f64, BTreeMap<String, Tensor>) {
+    let target = Target { labels, class_weights: [1.5, 0.75], normaliser: 3.0 };
+    model.gradients(&PackedBatch::of(ids, positions).unwrap(), target, TrainedParameters::All, false).unwrap()
+}
+
 #[test]
 fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
     let model = tiny();
-    let logits = model.forward(&ids(90, 1), &[20, 55, 89]).unwrap();
-    let loss = crate::loss::weighted_cross_entropy(&logits, &[0, 1, 1], [1.5, 0.75], 3.0).unwrap();
-    let gradients = loss.backward().unwrap();
+    let gradients = gradients(&model, &ids(90, 1), &[20, 55, 89], &[0, 1, 1]).1;
     assert_eq!(model.parameters().len(), 12 * 3 + 4);
     for (name, parameter) in model.parameters() {
-        let gradient = gradients.get(parameter).unwrap_or_else(|| panic!("{name} has no gradient"));
+        let gradient = gradients.get(name).unwrap_or_else(|| panic!("{name} has no gradient"));
         assert_eq!(gradient.dims(), parameter.dims(), "{name}");
         let values: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
         assert!(values.iter().all(|value| value.is_finite()), "{name}");
@@ -45,22 +50,19 @@ fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
 #[test]
 fn a_parameters_gradient_equals_a_difference_of_losses() {
     let model = tiny();
-    let loss = || {
-        let logits = model.forward(&ids(40, 2), &[10, 39]).unwrap();
-        crate::loss::weighted_cross_entropy(&logits, &[0, 1], [1.0, 1.0], 2.0).unwrap()
-    };
-    let gradients = loss().backward().unwrap();
+    let pass = || gradients(&model, &ids(40, 2), &[10, 39], &[0, 1]);
+    let gradients = pass().1;
     for name in ["model.layers.0.self_attn.k_proj.weight", "model.layers.1.mlp.down_proj.weight", "model.norm.weight"] {
         let parameter = &model.parameters()[name];
         let before = parameter.as_tensor().copy().unwrap();
-        let gradient = gradients.get(parameter).unwrap().clone();
+        let gradient = gradients[name].clone();
         // Along the gradient itself the change is largest, so that f32 resolves it.
         let norm = gradient.sqr().unwrap().sum_all().unwrap().sqrt().unwrap().to_scalar::<f32>().unwrap();
         let step = 1e-2 / norm;
         let at = |factor: f32| {
             let moved = (&before + (&gradient * f64::from(factor)).unwrap()).unwrap();
             parameter.set(&moved).unwrap();
-            f64::from(loss().to_scalar::<f32>().unwrap())
+            pass().0
         };
         let slope = (at(step) - at(-step)) / 0.02;
         parameter.set(&before).unwrap();

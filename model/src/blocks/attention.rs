@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
+use super::attention_blocks::Blocks;
 use super::attention_cpu::CausalAttention;
 use super::{attention_blocks, cpu};
 
@@ -51,6 +52,57 @@ pub fn causal_attention(
     sequences: &[Range<usize>],
     window: Option<usize>,
 ) -> Result<Tensor> {
+    Attention::new([query, key, value], heads, sequences, window)?.attend([query, key, value])
+}
+
+/// An attention that keeps what its backward needs beside inputs and output.
+pub(crate) enum Attention {
+    /// One operation for f32 on the CPU.
+    Native(CausalAttention),
+    /// Tensor operations.
+    Blocks(Blocks),
+}
+
+impl Attention {
+    /// Prepares to attend, see [`causal_attention`].
+    pub(crate) fn new(
+        [query, key, value]: [&Tensor; 3],
+        heads: Heads,
+        sequences: &[Range<usize>],
+        window: Option<usize>,
+    ) -> Result<Self> {
+        require_fits([query, key, value], heads, sequences, window)?;
+        if cpu::is_native(query) {
+            return Ok(Self::Native(CausalAttention::new(heads, sequences, window)));
+        }
+        let longest = sequences.iter().map(Range::len).max().unwrap_or(0);
+        let block = attention_blocks::block_tokens(heads, longest);
+        Ok(Self::Blocks(Blocks::new(heads, sequences, window, block)))
+    }
+
+    /// Attends, recording gradients where an input does.
+    pub(crate) fn attend(&self, inputs: [&Tensor; 3]) -> Result<Tensor> {
+        match self {
+            Self::Native(native) => inputs[0].apply_op3(inputs[1], inputs[2], native.clone()),
+            Self::Blocks(blocks) => blocks.attend(inputs),
+        }
+    }
+
+    /// Computes the gradients of query, key and value.
+    pub(crate) fn backward(&self, inputs: [&Tensor; 3], output: &Tensor, grad: &Tensor) -> Result<[Tensor; 3]> {
+        match self {
+            Self::Native(native) => native.backward(inputs, output, grad),
+            Self::Blocks(blocks) => blocks.backward(inputs, output, grad),
+        }
+    }
+}
+
+fn require_fits(
+    [query, key, value]: [&Tensor; 3],
+    heads: Heads,
+    sequences: &[Range<usize>],
+    window: Option<usize>,
+) -> Result<()> {
     let tokens = query.dim(0)?;
     let key_value_shape = [tokens, heads.key_value * heads.dim];
     let fits = query.dims() == [tokens, heads.query * heads.dim]
@@ -73,12 +125,7 @@ pub fn causal_attention(
     if covered != tokens {
         candle_core::bail!("attention: sequences cover {covered} of {tokens} rows");
     }
-    if cpu::is_native(query) {
-        return query.apply_op3(key, value, CausalAttention::new(heads, sequences, window));
-    }
-    let longest = sequences.iter().map(Range::len).max().unwrap_or(0);
-    let query_block = attention_blocks::block_tokens(heads, longest);
-    attention_blocks::attention([query, key, value], heads, sequences, window, query_block)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -121,7 +168,7 @@ mod tests {
     }
 
     fn composed(t: &[Tensor], sequences: &[Range<usize>], window: Option<usize>, block: usize) -> Result<Tensor> {
-        attention_blocks::attention([&t[0], &t[1], &t[2]], HEADS, sequences, window, block)
+        Blocks::new(HEADS, sequences, window, block).attend([&t[0], &t[1], &t[2]])
     }
 
     #[test]

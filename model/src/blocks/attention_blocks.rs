@@ -32,22 +32,9 @@ pub(super) fn block_tokens(heads: Heads, longest_sequence: usize) -> usize {
     (most / 64 * 64).clamp(64, 512)
 }
 
-/// Attends as [`super::causal_attention`] does, which checks the shapes; with a `window` to the token itself and the
-/// `window − 1` before it.
-pub(super) fn attention(
-    inputs: [&Tensor; 3],
-    heads: Heads,
-    sequences: &[Range<usize>],
-    window: Option<usize>,
-    block: usize,
-) -> Result<Tensor> {
-    let blocks = Blocks { heads, sequences: sequences.to_vec(), window, block };
-    let detached = inputs.map(Tensor::detach);
-    let output = blocks.forward(detached.each_ref())?;
-    with_backward("attention-blocks", inputs, output, move |inputs, output, grad| blocks.backward(inputs, output, grad))
-}
-
-struct Blocks {
+/// Attention over such heads and sequences.
+#[derive(Clone)]
+pub(crate) struct Blocks {
     heads: Heads,
     sequences: Vec<Range<usize>>,
     window: Option<usize>,
@@ -58,6 +45,19 @@ struct Blocks {
 type Masks = HashMap<(usize, usize, usize), Tensor>;
 
 impl Blocks {
+    /// With a `window` to the token itself and the `window − 1` before it. [`super::Attention`] checks the shapes.
+    pub(super) fn new(heads: Heads, sequences: &[Range<usize>], window: Option<usize>, block: usize) -> Self {
+        Self { heads, sequences: sequences.to_vec(), window, block }
+    }
+
+    pub(super) fn attend(&self, inputs: [&Tensor; 3]) -> Result<Tensor> {
+        let detached = inputs.map(Tensor::detach);
+        let (output, blocks) = (self.forward(detached.each_ref())?, self.clone());
+        with_backward("attention-blocks", inputs, output, move |inputs, output, grad| {
+            Ok(blocks.backward(inputs, output, grad)?.map(Some))
+        })
+    }
+
     fn forward(&self, [query, key, value]: [&Tensor; 3]) -> Result<Tensor> {
         let mut masks = Masks::new();
         let mut outputs = Vec::with_capacity(self.sequences.len());
@@ -75,12 +75,12 @@ impl Blocks {
         Tensor::cat(&outputs, 0)
     }
 
-    fn backward(
+    pub(super) fn backward(
         &self,
         [query, key, value]: [&Tensor; 3],
         output: &Tensor,
         grad: &Tensor,
-    ) -> Result<[Option<Tensor>; 3]> {
+    ) -> Result<[Tensor; 3]> {
         let (dtype, precise) = (query.dtype(), accumulation(query.dtype()));
         let mut masks = Masks::new();
         let mut gradients: [Vec<Tensor>; 3] = Default::default();
@@ -113,7 +113,7 @@ impl Blocks {
             gradients[2].push(self.join(&of_value.to_dtype(dtype)?, 1)?);
         }
         let [of_query, of_key, of_value] = gradients.map(|parts| Tensor::cat(&parts, 0));
-        Ok([Some(of_query?), Some(of_key?), Some(of_value?)])
+        Ok([of_query?, of_key?, of_value?])
     }
 
     /// Divides by √dim, rounding once.

@@ -12,7 +12,7 @@ fn inputs(tokens: usize) -> [Tensor; 3] {
 }
 
 fn blocks(t: &[Tensor], sequences: &[Range<usize>], window: Option<usize>, block: usize) -> Result<Tensor> {
-    attention([&t[0], &t[1], &t[2]], HEADS, sequences, window, block)
+    Blocks::new(HEADS, sequences, window, block).attend([&t[0], &t[1], &t[2]])
 }
 
 /// The definition, from operations that record everything, all scores at a time.

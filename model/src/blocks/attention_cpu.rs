@@ -5,7 +5,7 @@
 //! again from queries, keys and that number.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -14,8 +14,11 @@ use super::attention::Heads;
 use super::attention_head::{Backward, Forward, HeadView};
 use super::cpu;
 
-/// The operation with the shape it works on.
-pub(super) struct CausalAttention {
+/// The operation with the shape it works on and what its forward leaves for the backward. Clones share both.
+#[derive(Clone)]
+pub(crate) struct CausalAttention(Arc<State>);
+
+struct State {
     heads: Heads,
     window: Option<usize>,
     /// Every pair of sequence and query head, in a fixed order.
@@ -29,9 +32,17 @@ impl CausalAttention {
     pub(super) fn new(heads: Heads, sequences: &[Range<usize>], window: Option<usize>) -> Self {
         let of = |sequence: &Range<usize>| (0..heads.query).map(|head| (sequence.clone(), head)).collect::<Vec<_>>();
         let tasks = sequences.iter().flat_map(of).collect();
-        Self { heads, window, tasks, sequences: sequences.to_vec(), log_sums: OnceLock::new() }
+        let sequences = sequences.to_vec();
+        Self(Arc::new(State { heads, window, tasks, sequences, log_sums: OnceLock::new() }))
     }
 
+    /// Computes the gradients of query, key and value.
+    pub(super) fn backward(&self, inputs: [&Tensor; 3], output: &Tensor, grad: &Tensor) -> Result<[Tensor; 3]> {
+        self.0.backward(inputs, output, grad)
+    }
+}
+
+impl State {
     fn query_view<'a>(&self, values: &'a [f32], head: usize, row: usize) -> HeadView<'a> {
         HeadView::new(values, self.heads.query, self.heads.dim, head, row)
     }
@@ -60,47 +71,8 @@ impl CausalAttention {
         }
         gathered
     }
-}
 
-impl CustomOp3 for CausalAttention {
-    fn name(&self) -> &'static str {
-        "causal-attention"
-    }
-
-    fn cpu_fwd(
-        &self,
-        query: &CpuStorage,
-        query_layout: &Layout,
-        key: &CpuStorage,
-        key_layout: &Layout,
-        value: &CpuStorage,
-        value_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (query, key) = (cpu::slice(query, query_layout)?, cpu::slice(key, key_layout)?);
-        let value = cpu::slice(value, value_layout)?;
-        let run = |(sequence, head): &(Range<usize>, usize)| {
-            let query = self.query_view(query, *head, sequence.start);
-            let key = self.shared_view(key, *head, sequence.start);
-            let value = self.shared_view(value, *head, sequence.start);
-            Forward::run([query, key, value], sequence.len(), self.window)
-        };
-        let parts: Vec<Forward> = self.tasks.par_iter().map(run).collect::<Result<_>>()?;
-        let heads = self.heads.query;
-        let tokens = query_layout.shape().dims2()?.0;
-        let output = self.gather(tokens, heads, |sequence, head| &parts[sequence * heads + head].output);
-        // A second forward of the same operation would write the same numbers.
-        self.log_sums.get_or_init(|| parts.into_iter().map(|part| part.log_sums).collect());
-        Ok((CpuStorage::F32(output), query_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        query: &Tensor,
-        key: &Tensor,
-        value: &Tensor,
-        output: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn backward(&self, [query, key, value]: [&Tensor; 3], output: &Tensor, grad: &Tensor) -> Result<[Tensor; 3]> {
         let Some(log_sums) = self.log_sums.get() else {
             bail!("attention: backward before forward");
         };
@@ -121,6 +93,51 @@ impl CustomOp3 for CausalAttention {
         let grad_key = self.gather(tokens, key_value, |sequence, head| &at(sequence, head).key);
         let grad_value = self.gather(tokens, key_value, |sequence, head| &at(sequence, head).value);
         let tensor = |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
-        Ok((Some(tensor(grad_query, query)?), Some(tensor(grad_key, key)?), Some(tensor(grad_value, value)?)))
+        Ok([tensor(grad_query, query)?, tensor(grad_key, key)?, tensor(grad_value, value)?])
+    }
+}
+
+impl CustomOp3 for CausalAttention {
+    fn name(&self) -> &'static str {
+        "causal-attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        query: &CpuStorage,
+        query_layout: &Layout,
+        key: &CpuStorage,
+        key_layout: &Layout,
+        value: &CpuStorage,
+        value_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let Self(state) = self;
+        let (query, key) = (cpu::slice(query, query_layout)?, cpu::slice(key, key_layout)?);
+        let value = cpu::slice(value, value_layout)?;
+        let run = |(sequence, head): &(Range<usize>, usize)| {
+            let query = state.query_view(query, *head, sequence.start);
+            let key = state.shared_view(key, *head, sequence.start);
+            let value = state.shared_view(value, *head, sequence.start);
+            Forward::run([query, key, value], sequence.len(), state.window)
+        };
+        let parts: Vec<Forward> = state.tasks.par_iter().map(run).collect::<Result<_>>()?;
+        let heads = state.heads.query;
+        let tokens = query_layout.shape().dims2()?.0;
+        let output = state.gather(tokens, heads, |sequence, head| &parts[sequence * heads + head].output);
+        // A second forward of the same operation would write the same numbers.
+        state.log_sums.get_or_init(|| parts.into_iter().map(|part| part.log_sums).collect());
+        Ok((CpuStorage::F32(output), query_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        output: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [of_query, of_key, of_value] = self.backward([query, key, value], output, grad)?;
+        Ok((Some(of_query), Some(of_key), Some(of_value)))
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Result, Tensor};
 
 use super::composed::accumulation;
+use super::cpu;
 use super::with_backward::with_backward;
 
 /// Picks rows of `table` `[rows, width]`; the backward adds up the gradients of rows picked repeatedly.
@@ -26,19 +27,34 @@ fn select_rows_composed(table: &Tensor, rows: &[u32]) -> Result<Tensor> {
     if !table.track_op() {
         return Ok(output);
     }
+    let rows = rows.to_vec();
+    with_backward("select-rows", [table], output, move |[table], _, grad| {
+        Ok([Some(select_rows_backward(table.dim(0)?, &rows, grad)?)])
+    })
+}
+
+/// Computes the gradient of a table of so many rows: each row's gradients added up.
+pub(crate) fn select_rows_backward(table_rows: usize, rows: &[u32], grad: &Tensor) -> Result<Tensor> {
+    let (dtype, width, device) = (grad.dtype(), grad.dim(1)?, grad.device());
+    if cpu::is_native(grad) {
+        let mut gradient = vec![0f32; table_rows * width];
+        cpu::with_slices([grad], |[grad]| {
+            for (row, grad) in rows.iter().zip(grad.chunks_exact(width)) {
+                cpu::add_into(&mut gradient[*row as usize * width..][..width], grad);
+            }
+            Ok(())
+        })?;
+        return Tensor::from_vec(gradient, (table_rows, width), device);
+    }
     let mut places: BTreeMap<u32, u32> = rows.iter().map(|row| (*row, 0)).collect();
     places.values_mut().zip(0..).for_each(|(place, index)| *place = index);
     let distinct: Vec<u32> = places.keys().copied().collect();
     let place_of_row: Vec<u32> = rows.iter().map(|row| places[row]).collect();
-    with_backward("select-rows", [table], output, move |[table], _, grad| {
-        let (device, width) = (table.device(), table.dim(1)?);
-        let grad = grad.to_dtype(accumulation(table.dtype()))?.contiguous()?;
-        let sums = Tensor::zeros((distinct.len(), width), grad.dtype(), device)?;
-        let sums = sums.index_add(&Tensor::from_slice(&place_of_row, place_of_row.len(), device)?, &grad, 0)?;
-        let distinct = Tensor::from_slice(&distinct, distinct.len(), device)?;
-        let gradient = table.zeros_like()?.index_add(&distinct, &sums.to_dtype(table.dtype())?, 0)?;
-        Ok([Some(gradient)])
-    })
+    let sums = Tensor::zeros((distinct.len(), width), accumulation(dtype), device)?;
+    let place_of_row = Tensor::from_slice(&place_of_row, place_of_row.len(), device)?;
+    let sums = sums.index_add(&place_of_row, &grad.to_dtype(accumulation(dtype))?.contiguous()?, 0)?;
+    let distinct = Tensor::from_slice(&distinct, distinct.len(), device)?;
+    Tensor::zeros((table_rows, width), dtype, device)?.index_add(&distinct, &sums.to_dtype(dtype)?, 0)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use super::composed::sum_of_rows;
 use super::cpu;
-use super::product::{add_product, matrix, product, transposed};
+use super::product::{add_product, matrix, product, set_product, transposed};
 use super::with_backward::with_backward;
 
 /// Applies a linear layer: `input` `[tokens, in]`, `weight` `[out, in]`, `bias` `[out]`; gives `[tokens, out]`.
@@ -25,15 +25,62 @@ pub fn linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<
     }
 }
 
+/// Computes the gradient of an input that linear maps share: Σ grad · weight over pairs of an output's gradient and the weight.
+pub(crate) fn input_gradient(maps: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    let Some(((grad, weight), rest)) = maps.split_first() else {
+        candle_core::bail!("linear: an input that no map reads has no gradient");
+    };
+    if !cpu::is_native(grad) {
+        let mut sum = grad.contiguous()?.matmul(weight)?;
+        for (grad, weight) in rest {
+            sum = (sum + grad.contiguous()?.matmul(weight)?)?;
+        }
+        return Ok(sum);
+    }
+    let (tokens, inner) = (grad.dim(0)?, weight.dim(1)?);
+    let mut sum = vec![0f32; tokens * inner];
+    for (index, (grad, weight)) in maps.iter().enumerate() {
+        let outer = weight.dim(0)?;
+        cpu::with_slices([grad, weight], |[grad, weight]| {
+            let (grad, weight) = (matrix(grad, tokens, outer, outer)?, matrix(weight, outer, inner, inner)?);
+            if index == 0 { set_product(1.0, grad, weight, &mut sum) } else { add_product(grad, weight, &mut sum) }
+        })?;
+    }
+    Tensor::from_vec(sum, (tokens, inner), grad.device())
+}
+
+/// Computes the gradient of a linear map's weight, gradᵀ · input.
+pub(crate) fn weight_gradient(input: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    if !cpu::is_native(grad) {
+        return grad.contiguous()?.t()?.matmul(&input.contiguous()?);
+    }
+    let ((tokens, inner), outer) = (input.dims2()?, grad.dim(1)?);
+    cpu::with_slices([input, grad], |[input, grad]| {
+        let grad = matrix(grad, tokens, outer, outer)?;
+        let values = product(grad.reversed_axes(), matrix(input, tokens, inner, inner)?)?;
+        Tensor::from_vec(values, (outer, inner), &candle_core::Device::Cpu)
+    })
+}
+
+/// Computes the gradient of a linear map's bias, the sum of the rows.
+pub(crate) fn bias_gradient(grad: &Tensor) -> Result<Tensor> {
+    if !cpu::is_native(grad) {
+        return sum_of_rows(&grad.contiguous()?);
+    }
+    let (rows, width) = grad.dims2()?;
+    cpu::with_slices([grad], |[values]| {
+        let sums = cpu::sum_rows(rows, width, |row, sum| cpu::add_into(sum, &values[row * width..][..width]));
+        Tensor::from_vec(sums, width, grad.device())
+    })
+}
+
 fn linear_composed(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let product = input.detach().matmul(&weight.detach().t()?)?;
     // Each tells what it computes for nothing: a weight that is not trained costs no product.
     let (of_input, of_weight) = (input.track_op(), weight.track_op());
     let gradients = move |input: &Tensor, weight: &Tensor, grad: &Tensor| -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let of_input = of_input.then(|| grad.matmul(weight)).transpose()?;
-        let of_weight = of_weight.then(|| grad.t()?.matmul(input)).transpose()?;
-        Ok((of_input, of_weight))
+        let of_input = of_input.then(|| input_gradient(&[(grad, weight)])).transpose()?;
+        Ok((of_input, of_weight.then(|| weight_gradient(input, grad)).transpose()?))
     };
     match bias {
         None => with_backward("linear", [input, weight], product, move |[input, weight], _, grad| {
@@ -43,7 +90,7 @@ fn linear_composed(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Re
             let output = product.broadcast_add(&bias.detach())?;
             with_backward("linear-bias", [input, weight, bias], output, move |[input, weight, _], _, grad| {
                 let (of_input, of_weight) = gradients(input, weight, grad)?;
-                Ok([of_input, of_weight, Some(sum_of_rows(grad)?)])
+                Ok([of_input, of_weight, Some(bias_gradient(grad)?)])
             })
         }
     }
@@ -75,19 +122,8 @@ impl CustomOp2 for Linear {
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (tokens, inner, outer) = shape(x.layout(), w.layout())?;
-        cpu::with_slices([x, w, grad], |[input, weight, grad]| {
-            let grad = matrix(grad, tokens, outer, outer)?;
-            let of_input = || {
-                let values = product(grad, matrix(weight, outer, inner, inner)?)?;
-                Tensor::from_vec(values, (tokens, inner), x.device())
-            };
-            let of_weight = || {
-                let values = product(grad.reversed_axes(), matrix(input, tokens, inner, inner)?)?;
-                Tensor::from_vec(values, (outer, inner), w.device())
-            };
-            Ok((x.track_op().then(of_input).transpose()?, w.track_op().then(of_weight).transpose()?))
-        })
+        let of_input = x.track_op().then(|| input_gradient(&[(grad, w)])).transpose()?;
+        Ok((of_input, w.track_op().then(|| weight_gradient(x, grad)).transpose()?))
     }
 }
 
@@ -126,17 +162,9 @@ impl CustomOp3 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (grad_input, grad_weight) = CustomOp2::bwd(self, x, w, output, grad)?;
-        let grad_bias = b.track_op().then(|| column_sums(grad)).transpose()?;
+        let grad_bias = b.track_op().then(|| bias_gradient(grad)).transpose()?;
         Ok((grad_input, grad_weight, grad_bias))
     }
-}
-
-fn column_sums(grad: &Tensor) -> Result<Tensor> {
-    let (rows, width) = grad.dims2()?;
-    cpu::with_slices([grad], |[values]| {
-        let sums = cpu::sum_rows(rows, width, |row, sum| cpu::add_into(sum, &values[row * width..][..width]));
-        Tensor::from_vec(sums, width, grad.device())
-    })
 }
 
 #[cfg(test)]

@@ -28,9 +28,15 @@ mod with_backward;
 
 pub(crate) use composed::accumulation;
 
+pub(crate) use attention::Attention;
 pub use attention::{Heads, causal_attention};
 pub use embedding::select_rows;
+pub(crate) use embedding::select_rows_backward;
 pub use linear::linear;
+pub(crate) use linear::{bias_gradient, input_gradient, weight_gradient};
 pub use rms_norm::rms_norm;
+pub(crate) use rms_norm::rms_norm_backward;
+pub(crate) use rotary::rotate_back;
 pub use rotary::{RotaryTable, rotate};
 pub use swiglu::swiglu;
+pub(crate) use swiglu::swiglu_backward;

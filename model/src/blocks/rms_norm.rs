@@ -31,18 +31,27 @@ fn rms_norm_composed(input: &Tensor, weight: &Tensor, epsilon: f64) -> Result<Te
         }
     };
     with_backward("rms-norm", [input, weight], output, move |[input, weight], _, grad| {
-        let precise = accumulation(input.dtype());
-        let scaled_by = weight.to_dtype(precise)?;
-        let [of_input, of_weight] = by_rows(&[input, grad], |rows| {
-            let (normed, scale) = normed(&rows[0], epsilon)?;
-            let grad = rows[1].to_dtype(precise)?;
-            let scaled = grad.broadcast_mul(&scaled_by)?;
-            let shrink = (&scaled * &normed)?.mean_keepdim(D::Minus1)?;
-            let of_input = (scaled - normed.broadcast_mul(&shrink)?)?.broadcast_mul(&scale)?;
-            Ok([of_input.to_dtype(input.dtype())?, (grad * normed)?])
-        })?;
-        Ok([Some(of_input), Some(sum_of_rows(&of_weight)?.to_dtype(weight.dtype())?)])
+        Ok(rms_norm_backward(input, weight, epsilon, grad)?.map(Some))
     })
+}
+
+/// Computes the gradients of input and weight.
+pub(crate) fn rms_norm_backward(input: &Tensor, weight: &Tensor, epsilon: f64, grad: &Tensor) -> Result<[Tensor; 2]> {
+    if cpu::is_native(input) {
+        let native = RmsNorm { epsilon: epsilon as f32 };
+        return Ok([native.of_input(input, weight, grad)?, native.of_weight(input, grad)?]);
+    }
+    let precise = accumulation(input.dtype());
+    let scaled_by = weight.to_dtype(precise)?;
+    let [of_input, of_weight] = by_rows(&[input, grad], |rows| {
+        let (normed, scale) = normed(&rows[0], epsilon)?;
+        let grad = rows[1].to_dtype(precise)?;
+        let scaled = grad.broadcast_mul(&scaled_by)?;
+        let shrink = (&scaled * &normed)?.mean_keepdim(D::Minus1)?;
+        let of_input = (scaled - normed.broadcast_mul(&shrink)?)?.broadcast_mul(&scale)?;
+        Ok([of_input.to_dtype(input.dtype())?, (grad * normed)?])
+    })?;
+    Ok([of_input, sum_of_rows(&of_weight)?.to_dtype(weight.dtype())?])
 }
 
 /// Rows over the root of their mean square, and one over the root, in the dtype of sums.
@@ -61,6 +70,42 @@ impl RmsNorm {
     #[inline(always)]
     fn scale(&self, row: &[f32]) -> f32 {
         (cpu::dot(row, row) / row.len() as f32 + self.epsilon).sqrt().recip()
+    }
+
+    fn of_input(&self, input: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<Tensor> {
+        let width = input.dims2()?.1;
+        let output = cpu::with_slices([input, weight, grad], |[input, weight, grad]| {
+            let at = |index: usize| index * width..(index + 1) * width;
+            let mut output = vec![0f32; input.len()];
+            cpu::for_rows(&mut output, width, |index, place| {
+                let (x, g) = (&input[at(index)], &grad[at(index)]);
+                let scale = self.scale(x);
+                for ((value, g), w) in place.iter_mut().zip(g).zip(weight) {
+                    *value = g * w;
+                }
+                let shrink = cpu::dot(place, x) * scale * scale / width as f32;
+                for (value, x) in place.iter_mut().zip(x) {
+                    *value = scale * (*value - x * shrink);
+                }
+            });
+            Ok(output)
+        })?;
+        Tensor::from_vec(output, input.shape(), input.device())
+    }
+
+    fn of_weight(&self, input: &Tensor, grad: &Tensor) -> Result<Tensor> {
+        let (rows, width) = input.dims2()?;
+        let sums = cpu::with_slices([input, grad], |[input, grad]| {
+            let at = |index: usize| index * width..(index + 1) * width;
+            Ok(cpu::sum_rows(rows, width, |index, sum| {
+                let (x, g) = (&input[at(index)], &grad[at(index)]);
+                let scale = self.scale(x);
+                for ((sum, x), g) in sum.iter_mut().zip(x).zip(g) {
+                    *sum += x * scale * g;
+                }
+            }))
+        })?;
+        Tensor::from_vec(sums, width, input.device())
     }
 }
 
@@ -87,40 +132,8 @@ impl CustomOp2 for RmsNorm {
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (rows, width) = x.dims2()?;
-        cpu::with_slices([x, w, grad], |[input, weight, grad]| {
-            let at = |index: usize| index * width..(index + 1) * width;
-            let grad_input = if x.track_op() {
-                let mut output = vec![0f32; input.len()];
-                cpu::for_rows(&mut output, width, |index, place| {
-                    let (x, g) = (&input[at(index)], &grad[at(index)]);
-                    let scale = self.scale(x);
-                    for ((value, g), w) in place.iter_mut().zip(g).zip(weight) {
-                        *value = g * w;
-                    }
-                    let shrink = cpu::dot(place, x) * scale * scale / width as f32;
-                    for (value, x) in place.iter_mut().zip(x) {
-                        *value = scale * (*value - x * shrink);
-                    }
-                });
-                Some(Tensor::from_vec(output, (rows, width), w.device())?)
-            } else {
-                None
-            };
-            let grad_weight = if w.track_op() {
-                let sums = cpu::sum_rows(rows, width, |index, sum| {
-                    let (x, g) = (&input[at(index)], &grad[at(index)]);
-                    let scale = self.scale(x);
-                    for ((sum, x), g) in sum.iter_mut().zip(x).zip(g) {
-                        *sum += x * scale * g;
-                    }
-                });
-                Some(Tensor::from_vec(sums, width, w.device())?)
-            } else {
-                None
-            };
-            Ok((grad_input, grad_weight))
-        })
+        let of_input = x.track_op().then(|| self.of_input(x, w, grad)).transpose()?;
+        Ok((of_input, w.track_op().then(|| self.of_weight(x, grad)).transpose()?))
     }
 }
 

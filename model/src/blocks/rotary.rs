@@ -65,6 +65,14 @@ pub fn rotate(input: &Tensor, table: &RotaryTable) -> Result<Tensor> {
     input.apply_op3(&table.cosine, &table.sine, Rotate { inverse })
 }
 
+/// Turns back, which is the transposed map: the gradient of the input of [`rotate`] from that of its output.
+pub(crate) fn rotate_back(grad: &Tensor, table: &RotaryTable) -> Result<Tensor> {
+    if !cpu::is_native(grad) {
+        return turned(grad, &table.cosine, &table.sine.neg()?);
+    }
+    grad.contiguous()?.apply_op3_no_bwd(&table.cosine, &table.sine, &Rotate { inverse: true })
+}
+
 /// Computes in the table's dtype, so that half precision is rounded once.
 fn rotate_composed(input: &Tensor, table: &RotaryTable) -> Result<Tensor> {
     let (cosine, sine) = (table.cosine.clone(), table.sine.clone());

@@ -23,19 +23,43 @@ fn swiglu_composed(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
         let activated = rows[0].to_dtype(accumulation(gate.dtype()))?.silu()?.to_dtype(gate.dtype())?;
         Ok([activated.mul(&rows[1])?])
     })?;
-    with_backward("swiglu", [gate, up], output, |[gate, up], _, grad| {
-        let dtype = gate.dtype();
-        let gradients = by_rows(&[gate, up, grad], |rows| {
-            let precise = |index: usize| rows[index].to_dtype(accumulation(dtype));
-            let (gate, up, grad) = (precise(0)?, precise(1)?, precise(2)?);
-            let sigmoid = (gate.neg()?.exp()? + 1.0)?.recip()?;
-            let activated = (&gate * &sigmoid)?;
-            // s (1 + x (1 − s)) with x s = a is s + a (1 − s).
-            let slope = (&sigmoid + (&activated * sigmoid.affine(-1.0, 1.0)?)?)?;
-            let of_gate = ((&grad * up)? * slope)?.to_dtype(dtype)?;
-            Ok([of_gate, (grad * activated)?.to_dtype(dtype)?])
-        })?;
-        Ok(gradients.map(Some))
+    with_backward("swiglu", [gate, up], output, |[gate, up], _, grad| Ok(swiglu_backward(gate, up, grad)?.map(Some)))
+}
+
+/// Computes the gradients of gate and up.
+pub(crate) fn swiglu_backward(gate: &Tensor, up: &Tensor, grad: &Tensor) -> Result<[Tensor; 2]> {
+    if cpu::is_native(gate) {
+        return native_backward(gate, up, grad);
+    }
+    let dtype = gate.dtype();
+    by_rows(&[gate, up, grad], |rows| {
+        let precise = |index: usize| rows[index].to_dtype(accumulation(dtype));
+        let (gate, up, grad) = (precise(0)?, precise(1)?, precise(2)?);
+        let sigmoid = (gate.neg()?.exp()? + 1.0)?.recip()?;
+        let activated = (&gate * &sigmoid)?;
+        // s (1 + x (1 − s)) with x s = a is s + a (1 − s).
+        let slope = (&sigmoid + (&activated * sigmoid.affine(-1.0, 1.0)?)?)?;
+        let of_gate = ((&grad * up)? * slope)?.to_dtype(dtype)?;
+        Ok([of_gate, (grad * activated)?.to_dtype(dtype)?])
+    })
+}
+
+fn native_backward(gate: &Tensor, up: &Tensor, grad: &Tensor) -> Result<[Tensor; 2]> {
+    let (rows, width) = gate.dims2()?;
+    cpu::with_slices([gate, up, grad], |[gate, up, grad]| {
+        let at = |index: usize| index * width..(index + 1) * width;
+        let (mut grad_gate, mut grad_up) = (vec![0f32; gate.len()], vec![0f32; gate.len()]);
+        cpu::for_row_pairs([&mut grad_gate, &mut grad_up], width, |index, [of_gate, of_up]| {
+            let places = of_gate.iter_mut().zip(of_up);
+            let inputs = gate[at(index)].iter().zip(&up[at(index)]).zip(&grad[at(index)]);
+            for ((of_gate, of_up), ((x, u), dy)) in places.zip(inputs) {
+                let s = sigmoid(*x);
+                *of_gate = dy * u * s * (1.0 + x * (1.0 - s));
+                *of_up = dy * x * s;
+            }
+        });
+        let tensor = |values| Tensor::from_vec(values, (rows, width), &candle_core::Device::Cpu);
+        Ok([tensor(grad_gate)?, tensor(grad_up)?])
     })
 }
 
@@ -68,23 +92,7 @@ impl CustomOp2 for SwiGlu {
     }
 
     fn bwd(&self, gate: &Tensor, up: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (rows, width) = gate.dims2()?;
-        cpu::with_slices([gate, up, grad], |[gate, up, grad]| {
-            let at = |index: usize| index * width..(index + 1) * width;
-            let (mut grad_gate, mut grad_up) = (vec![0f32; gate.len()], vec![0f32; gate.len()]);
-            cpu::for_row_pairs([&mut grad_gate, &mut grad_up], width, |index, [of_gate, of_up]| {
-                let places = of_gate.iter_mut().zip(of_up);
-                let inputs = gate[at(index)].iter().zip(&up[at(index)]).zip(&grad[at(index)]);
-                for ((of_gate, of_up), ((x, u), dy)) in places.zip(inputs) {
-                    let s = sigmoid(*x);
-                    *of_gate = dy * u * s * (1.0 + x * (1.0 - s));
-                    *of_up = dy * x * s;
-                }
-            });
-            let device = candle_core::Device::Cpu;
-            let grad_gate = Tensor::from_vec(grad_gate, (rows, width), &device)?;
-            Ok((Some(grad_gate), Some(Tensor::from_vec(grad_up, (rows, width), &device)?)))
-        })
+        Ok(swiglu_backward(gate, up, grad)?.map(Some).into())
     }
 }
 
