@@ -26,7 +26,7 @@ pub struct Evaluation {
     pub steps: u64,
 }
 
-/// Scores every supervised step, each rank a share of the examples.
+/// Scores every supervised step, each rank a share of the examples; `step` is where training stands, for whoever watches over the ranks.
 ///
 /// # Errors
 /// An example can't be read or scored, or a rank is gone.
@@ -35,12 +35,14 @@ pub fn evaluate(
     source: &dyn ExampleSource,
     class_weights: [f64; 2],
     collective: &dyn Collective,
+    step: u64,
 ) -> Result<Evaluation> {
     let supervised = (0..source.listed().len()).filter(|index| source.listed()[*index].supervised != [0, 0]);
     let own = supervised.skip(collective.rank()).step_by(collective.ranks()).collect();
     let mut sums = Sums::default();
     let mut reading = source.read(own);
     loop {
+        collective.progress(step, "evaluation");
         let some: Vec<Example> = reading.by_ref().take(AT_ONCE).collect::<Result<_>>()?;
         if some.is_empty() {
             break;
@@ -137,10 +139,10 @@ mod tests {
             normaliser += weight_sum(&steps.labels, weights);
         }
         let source = MixedExamples::once(examples).unwrap();
-        let alone = evaluate(&model, &source, weights, &OneRank).unwrap();
+        let alone = evaluate(&model, &source, weights, &OneRank, 0).unwrap();
         assert!((alone.loss - sum / normaliser).abs() < 1e-5, "{alone:?} and {}", sum / normaliser);
         assert_eq!(alone.steps, 13);
-        for found in with_ranks(3, |rank| evaluate(&model, &source, weights, rank).unwrap()) {
+        for found in with_ranks(3, |rank| evaluate(&model, &source, weights, rank, 0).unwrap()) {
             assert!((found.loss - alone.loss).abs() < 1e-12);
             assert_eq!((found.accuracy, found.steps), (alone.accuracy, alone.steps));
         }

@@ -341,7 +341,7 @@ impl Run<'_> {
         let is_due =
             |every: Option<u64>| every.is_some_and(|every| every > 0 && self.state.steps.is_multiple_of(every));
         if let Some(held_out) = held_out.filter(|_| is_due(cadence.evaluate_every)) {
-            let evaluation = evaluate(model, held_out, self.class_weights, collective)?;
+            let evaluation = evaluate(model, held_out, self.class_weights, collective, self.state.steps)?;
             observer.evaluated(&evaluation)?;
         }
         if is_due(cadence.checkpoint_every) || (is_stopped && cadence.checkpoint_every.is_some()) {

@@ -144,7 +144,9 @@ impl Location {
         let folder = normalise(folder);
         let url = Url::from_file_path(&folder).map_err(|()| invalid("it is no absolute path".to_owned()))?;
         let path = Path::from_absolute_path(&folder).map_err(|e| invalid(e.to_string()))?;
-        let mut location = Self::of(text, url, Arc::new(LocalFileSystem::new()), path);
+        // A folder whose last file is removed goes too, as it does in object stores.
+        let store = LocalFileSystem::new().with_automatic_cleanup(true);
+        let mut location = Self::of(text, url, Arc::new(store), path);
         location.pattern = (!pattern.is_empty()).then(|| pattern.to_owned());
         Ok(location)
     }

@@ -198,6 +198,10 @@ async fn blobs_are_written_whole_and_stay_below_the_warehouse() {
             assert_eq!(warehouse.put_atomic(path, Bytes::new()).await.unwrap_err().kind(), ErrorKind::Configuration);
         }
         assert!(warehouse.table_names().await.unwrap().is_empty());
+        warehouse.remove_folder("models").await.unwrap();
+        warehouse.remove_folder("models").await.unwrap();
+        assert!(!warehouse.exists("models/ab12/weights").await.unwrap());
+        assert!(warehouse.local_path().is_none_or(|folder| !folder.join("models").exists()), "an empty folder stays");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command `train`: killed and resumed, checked beforehand, told that there is nothing to do.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
@@ -29,12 +29,6 @@ fn list_of_checkpoints(project: &Project) -> Option<PathBuf> {
     jobs.map(|job| job.unwrap().path().join("checkpoints.json")).find(|list| list.exists())
 }
 
-fn files_below(folder: &Path) -> usize {
-    let entries =
-        std::fs::read_dir(folder).map(|entries| entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>());
-    entries.unwrap_or_default().iter().map(|path| if path.is_dir() { files_below(path) } else { 1 }).sum()
-}
-
 #[test]
 fn a_killed_training_run_goes_on_to_the_weights_of_one_that_was_not() {
     const STEPS: u64 = 120;
@@ -59,7 +53,7 @@ fn a_killed_training_run_goes_on_to_the_weights_of_one_that_was_not() {
     assert!(talk.contains("train: went on from step "), "{talk}");
     assert_eq!(model(&killed), model(&through), "the model's name is a hash of its weights");
     assert!(list_of_checkpoints(&killed).is_none(), "checkpoints of a finished run are gone");
-    assert_eq!(files_below(&killed.path("warehouse/training")), 0, "and what the killed attempt left");
+    assert!(!killed.path("warehouse/training").exists(), "and what the killed attempt left");
 
     assert!(killed.output(&["run"]).status.success());
     let steps = killed.query("SELECT count(*), count(DISTINCT step), max(step) FROM train_metrics");
