@@ -110,16 +110,7 @@ impl StepModel {
         self.parameters.values().map(|parameter| parameter.elem_count()).sum()
     }
 
-    /// Copies the model, so that training the copy leaves this one alone.
-    ///
-    /// # Errors
-    /// The device refuses memory.
-    pub fn deep_clone(&self) -> Result<Self> {
-        let copies = self.parameters.iter().map(|(name, parameter)| Ok((name.clone(), parameter.as_tensor().copy()?)));
-        Self::from_tensors(self.config.clone(), copies.collect::<Result<_>>()?)
-    }
-
-    /// Copies the model to a device, in a dtype.
+    /// Copies the model to a device, in a dtype; training the copy leaves this one alone.
     ///
     /// # Errors
     /// The device refuses memory.
