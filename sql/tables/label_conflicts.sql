@@ -35,15 +35,16 @@ WITH labelled AS (
     ) AS prefixes
     WHERE supervised
 )
--- Little is vulnerable: only what equals something vulnerable is put into groups.
+-- What has both labels is found first, by a grouping that may spill; so the side of the join that is held in memory is small.
 SELECT
     l.kind, l.label_mode, CAST(l.hash AS VARCHAR) AS value,
     count(*) FILTER (WHERE l.label = 0) AS vulnerable, count(*) FILTER (WHERE l.label = 1) AS secure,
     count(DISTINCT l.pair_id) AS pairs, count(DISTINCT l.dataset) AS datasets, count(DISTINCT l.split) AS splits,
     min(CASE WHEN l.label = 0 THEN l.example END) AS vulnerable_example,
     min(CASE WHEN l.label = 1 THEN l.example END) AS secure_example
-FROM labelled AS l
-LEFT SEMI JOIN (SELECT kind, label_mode, hash FROM labelled WHERE label = 0) AS z
+FROM (
+    SELECT kind, label_mode, hash FROM labelled GROUP BY kind, label_mode, hash HAVING min(label) = 0 AND max(label) = 1
+) AS z
+INNER JOIN labelled AS l
     ON z.kind = l.kind AND z.hash = l.hash AND z.label_mode IS NOT DISTINCT FROM l.label_mode
 GROUP BY l.kind, l.label_mode, l.hash
-HAVING count(*) FILTER (WHERE l.label = 1) > 0
