@@ -1,7 +1,7 @@
 //! Loss and gradients of one packed batch.
 //!
 //! Gradients are handed over as soon as they are finished, the last layer's first, so that a caller may share them out among ranks and drop
-//! them while the rest is still being computed. A layer's backward reads what its forward kept ([`crate::layer`]). With activation
+//! them while the rest is still being computed. A layer's backward reads what its forward kept (`layer.rs`). With activation
 //! checkpointing only each layer's input is kept; the backward runs the layer again, its MLP in blocks of rows, so that memory beside these
 //! inputs is that of one layer's attention.
 
