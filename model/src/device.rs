@@ -24,13 +24,7 @@ impl DeviceChoice {
     /// # Errors
     /// Of kind [`crate::ErrorKind::Config`]: one was asked for, and the build knows none or the host has none.
     pub fn is_gpu(self) -> Result<bool> {
-        if self == Self::Cpu {
-            return Ok(false);
-        }
-        match (self, gpus()) {
-            (Self::Cuda, Err(reason)) => Err(ModelError::config("device", format!("is cuda, but {reason}"))),
-            (_, found) => Ok(found.is_ok()),
-        }
+        Ok(self.count()?.is_some())
     }
 
     /// Opens the CPU, or the GPU of a number among its host's.
@@ -38,10 +32,7 @@ impl DeviceChoice {
     /// # Errors
     /// Of kind [`crate::ErrorKind::Config`]: as [`Self::is_gpu`], or no GPU has that number.
     pub fn open(self, number: usize) -> Result<Device> {
-        if !self.is_gpu()? {
-            return Ok(Device::Cpu);
-        }
-        let found = gpus().unwrap_or(0);
+        let Some(found) = self.count()? else { return Ok(Device::Cpu) };
         if number >= found {
             let reason = format!(
                 "this process takes the GPU of its number on this host, {number} from 0 on, and finds {found}: start fewer ranks a \
@@ -51,6 +42,18 @@ impl DeviceChoice {
         }
         // A stream of its own, which the ranks' exchange needs: the other kind of device has one a host thread.
         Ok(Device::new_cuda_with_stream(number)?)
+    }
+
+    /// How many GPUs there are to choose from; `None` where the CPU is meant.
+    fn count(self) -> Result<Option<usize>> {
+        match self {
+            Self::Cpu => Ok(None),
+            Self::Auto => Ok(gpus().ok()),
+            Self::Cuda => match gpus() {
+                Ok(count) => Ok(Some(count)),
+                Err(reason) => Err(ModelError::config("device", format!("is cuda, but {reason}"))),
+            },
+        }
     }
 }
 
