@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 fn main() -> io::Result<()> {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/samples").canonicalize()?;
+    // Asked for now and not when this script was compiled, since a target folder may serve several checkouts.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+    let samples = package.join("../tests/samples").canonicalize()?;
     println!("cargo::rerun-if-changed={}", samples.display());
     let mut table = String::from("[\n");
     for dataset in entries(&samples)?.iter().filter(|entry| entry.is_dir()) {

@@ -9,20 +9,19 @@ use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
-use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::{CatalogProvider, SchemaProvider};
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::SessionContext;
 use secprm_stages::functions::{TokenizerRegistry, register};
-use secprm_stages::tables::SLICE_COLUMNS;
-use secprm_storage::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Table, session_state_builder, slice_values};
+use secprm_storage::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Table, session_state_builder};
 
 use crate::config::nearest;
 use crate::error::{Error, Result, in_plain_words};
 use crate::information_schema::{CommentedInformationSchema, Comments};
 use crate::lazy_schema::{Content, LazySchema};
-use crate::relation::{BASE_SCHEMA, Library, PREVIOUS_SCHEMA, RelationKind};
+use crate::lazy_table::LazyTable;
+use crate::relation::{BASE_SCHEMA, Library, PREVIOUS_SCHEMA, Relation, RelationKind};
 use crate::schemas::rust_tables;
 
 /// The catalog's name in queries that spell it out.
@@ -91,7 +90,11 @@ impl Sessions {
     ///
     /// A relation that cannot be planned over these versions fails the queries that name it, and no other.
     pub fn open(&self, tables: &BTreeMap<String, Table>, rows: Rows<'_>) -> Result<SessionContext> {
-        Ok(self.open_with_schema(tables, rows, STAGES)?.0)
+        let slices = match rows {
+            Rows::All => None,
+            Rows::Slices(keys) => Some(keys.clone()),
+        };
+        Ok(self.open_with_schema(lazy(tables), slices, STAGES)?.0)
     }
 
     /// Makes a session over some tables and, in schema `previous`, those of an earlier release.
@@ -100,32 +103,42 @@ impl Sessions {
         tables: &BTreeMap<String, Table>,
         previous: &BTreeMap<String, Table>,
     ) -> Result<SessionContext> {
-        let (context, _) = self.open_with_schema(tables, Rows::All, STAGES)?;
-        let content = self.content(&context, previous, Rows::All)?;
+        let (context, _) = self.open_with_schema(lazy(tables), None, STAGES)?;
+        let content = self.content(&context, lazy(previous), None);
         catalog_of(&context)?.register_schema(PREVIOUS_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
         Ok(context)
     }
 
-    /// Makes a session for people: as [`Sessions::open`], and lists of tables leave out what cannot be planned.
-    pub async fn open_for_queries(&self, tables: &BTreeMap<String, Table>) -> Result<SessionContext> {
-        let (context, schema) = self.open_with_schema(tables, Rows::All, QUERIES)?;
-        schema.hide_broken().await;
-        Ok(context)
+    /// Makes a session for people, whose tables are opened when a query names them.
+    pub fn open_for_queries(&self, tables: &BTreeMap<String, LazyTable>) -> Result<SessionContext> {
+        Ok(self.open_with_schema(tables.clone(), None, QUERIES)?.0)
     }
 
-    /// Plans every relation over the tables as this version of the project declares them, so that a mistake in one shows before
-    /// anything has run.
+    /// Plans the project's own relations, and those that read them, over the tables as this version declares them, so that a mistake in
+    /// one shows before anything has run. The shipped ones alone are planned by the tests, and planning them takes longer than many runs.
     ///
     /// # Errors
     /// Of kind usage: the relation's file, and what the planner says.
     pub async fn verify(&self) -> Result<()> {
-        let (_context, schema) = self.open_with_schema(&BTreeMap::new(), Rows::All, QUERIES)?;
-        let tables_and_views = [RelationKind::Table, RelationKind::View].map(|kind| self.library.of_kind(kind));
-        for relation in tables_and_views.into_iter().flatten() {
+        self.verify_those(|relation| self.library.is_own(relation)).await
+    }
+
+    /// As [`Self::verify`], the shipped relations too.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub async fn verify_all(&self) -> Result<()> {
+        self.verify_those(|_| true).await
+    }
+
+    async fn verify_those(&self, is_wanted: impl Fn(&Relation) -> bool) -> Result<()> {
+        let of_kind = |kind| self.library.of_kind(kind).filter(|relation| is_wanted(relation));
+        let (_context, schema) = self.open_with_schema(BTreeMap::new(), None, QUERIES)?;
+        for relation in [RelationKind::Table, RelationKind::View].map(of_kind).into_iter().flatten() {
             schema.table(&relation.name).await.map_err(|error| Error::usage(in_plain_words(&error)))?;
         }
         let context = self.open_beside(&BTreeMap::new(), &BTreeMap::new())?;
-        for check in self.library.of_kind(RelationKind::Check) {
+        for check in of_kind(RelationKind::Check) {
             let planned = context.sql(&check.sql()).await;
             planned.map_err(|error| Error::usage(in_plain_words(&error)).context(check.path()))?;
         }
@@ -134,8 +147,8 @@ impl Sessions {
 
     fn open_with_schema(
         &self,
-        tables: &BTreeMap<String, Table>,
-        rows: Rows<'_>,
+        tables: BTreeMap<String, LazyTable>,
+        slices: Option<BTreeSet<String>>,
         grain: Grain,
     ) -> Result<(SessionContext, Arc<LazySchema>)> {
         let partitions = self.threads * grain.partitions_per_thread;
@@ -144,10 +157,10 @@ impl Sessions {
             .build();
         let context = SessionContext::new_with_state(state);
         register(&context, &self.registry);
-        let content = self.content(&context, tables, rows)?;
-        let comments = Comments { tables: tables.clone(), library: self.library.clone() };
-        let information_schema = CommentedInformationSchema::new(comments, state_of(&context));
+        let content = self.content(&context, tables.clone(), slices);
         let public = Arc::new(LazySchema::of_tables_and_views(content.clone()));
+        let comments = Comments { tables, library: self.library.clone() };
+        let information_schema = CommentedInformationSchema::new(comments, public.clone(), state_of(&context));
         let catalog = catalog_of(&context)?;
         catalog.register_schema(BASE_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
         catalog.register_schema(PUBLIC_SCHEMA, public.clone())?;
@@ -158,25 +171,22 @@ impl Sessions {
     fn content(
         &self,
         context: &SessionContext,
-        tables: &BTreeMap<String, Table>,
-        rows: Rows<'_>,
-    ) -> Result<Arc<Content>> {
-        let mut providers: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
-        for (name, table) in tables {
-            let provider = match rows {
-                Rows::Slices(keys) if is_sliced(table) => filtered(context, table, keys)?,
-                _ => table.provider()?,
-            };
-            providers.insert(name.clone(), provider);
-        }
-        Ok(Arc::new(Content {
-            tables: providers,
+        tables: BTreeMap<String, LazyTable>,
+        slices: Option<BTreeSet<String>>,
+    ) -> Arc<Content> {
+        Arc::new(Content {
+            tables,
+            slices,
             declared: self.declared.clone(),
             library: self.library.clone(),
             state: Box::new(state_of(context)),
             planned: Mutex::default(),
-        }))
+        })
     }
+}
+
+fn lazy(tables: &BTreeMap<String, Table>) -> BTreeMap<String, LazyTable> {
+    tables.iter().map(|(name, table)| (name.clone(), table.clone().into())).collect()
 }
 
 /// The state of a session for what the session itself holds, which must not keep it alive.
@@ -198,30 +208,4 @@ pub fn unknown_relation(context: &SessionContext, name: &str) -> Error {
         Some(near) => error.hint(format!("did you mean {near}? `secprm sql -c 'SHOW TABLES'` lists them")),
         None => error.hint("`secprm sql -c 'SHOW TABLES'` lists them"),
     }
-}
-
-fn is_sliced(table: &Table) -> bool {
-    table.partition_columns() == SLICE_COLUMNS
-}
-
-/// The rows of some slices: a filter on partition columns, which leaves other files unread.
-fn filtered(context: &SessionContext, table: &Table, keys: &BTreeSet<String>) -> Result<Arc<dyn TableProvider>> {
-    let mut slices: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-    for key in keys {
-        let (dataset, slice) = parse_key(key)?;
-        slices.entry(dataset).or_default().push(slice);
-    }
-    let mut filter = lit(false);
-    for (dataset, numbers) in slices {
-        let numbers = numbers.into_iter().map(lit).collect();
-        filter = filter.or(col("dataset").eq(lit(dataset)).and(col("slice").in_list(numbers, false)));
-    }
-    Ok(context.read_table(table.provider()?)?.filter(filter)?.into_view())
-}
-
-/// Splits a slice's key, `sven/0`, into dataset and number.
-fn parse_key(key: &str) -> Result<(String, i32)> {
-    let mut values = slice_values(key);
-    let parsed = values.next().zip(values.next().and_then(|slice| slice.parse().ok()));
-    parsed.ok_or_else(|| Error::bug(format!("`{key}` is no key of a slice")))
 }

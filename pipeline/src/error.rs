@@ -56,7 +56,7 @@ impl Kind {
 }
 
 /// A failure with its kind, one line of message and, where we know one, a remedy.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
     message: String,
@@ -89,6 +89,14 @@ impl Error {
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
+    }
+
+    /// Returns our own error that the query engine carried, if there is one in what it says.
+    pub fn within(error: &datafusion::error::DataFusionError) -> Option<&Error> {
+        match error.find_root() {
+            datafusion::error::DataFusionError::External(cause) => cause.downcast_ref(),
+            _ => None,
+        }
     }
 
     /// Returns the kind.
@@ -142,7 +150,7 @@ impl From<StageError> for Error {
 
 impl From<datafusion::error::DataFusionError> for Error {
     fn from(error: datafusion::error::DataFusionError) -> Self {
-        Error::new(Kind::Stage, in_plain_words(&error))
+        Error::within(&error).cloned().unwrap_or_else(|| Error::new(Kind::Stage, in_plain_words(&error)))
     }
 }
 

@@ -16,12 +16,14 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{ColumnarValue, LogicalPlanBuilder, Volatility, create_udf, ident};
 use secprm_storage::Table;
 
+use crate::lazy_schema::LazySchema;
+use crate::lazy_table::LazyTable;
 use crate::relation::{BASE_SCHEMA, Library};
 
 /// What the comments of a session's tables and views are read from.
 pub struct Comments {
     /// The tables that were written: their metadata says what they held at this version.
-    pub tables: BTreeMap<String, Table>,
+    pub tables: BTreeMap<String, LazyTable>,
     /// The relations.
     pub library: Arc<Library>,
 }
@@ -42,7 +44,7 @@ impl Comments {
     /// Returns the written table that a name stands for; none where it stands for a view.
     fn written(&self, schema: &str, name: &str) -> Option<&Table> {
         let is_view = schema != BASE_SCHEMA && self.library.view(name).is_some();
-        self.tables.get(name).filter(|_| !is_view)
+        self.tables.get(name).filter(|_| !is_view)?.opened()
     }
 }
 
@@ -53,13 +55,20 @@ fn in_query(schema: &str, name: &str) -> String {
 /// The schema; the engine's own one of this name must be off, since it comes first.
 pub struct CommentedInformationSchema {
     comments: Arc<Comments>,
+    public: Arc<LazySchema>,
     state: Box<dyn Fn() -> Option<SessionState> + Send + Sync>,
 }
 
 impl CommentedInformationSchema {
     /// Makes the schema of a session; `state` returns the session's state while there is a session, and must not keep it alive.
-    pub fn new(comments: Comments, state: impl Fn() -> Option<SessionState> + Send + Sync + 'static) -> Self {
-        Self { comments: Arc::new(comments), state: Box::new(state) }
+    ///
+    /// What of `public` cannot be planned is left out, which is found out when a query first asks this schema: it takes planning it all.
+    pub fn new(
+        comments: Comments,
+        public: Arc<LazySchema>,
+        state: impl Fn() -> Option<SessionState> + Send + Sync + 'static,
+    ) -> Self {
+        Self { comments: Arc::new(comments), public, state: Box::new(state) }
     }
 
     fn built_in(&self) -> Result<InformationSchemaProvider> {
@@ -82,6 +91,7 @@ impl SchemaProvider for CommentedInformationSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        self.public.hide_broken().await;
         let Some(table) = self.built_in()?.table(name).await? else { return Ok(None) };
         let comments = Arc::clone(&self.comments);
         match name {

@@ -15,6 +15,7 @@ pub mod freshness;
 pub mod history;
 mod information_schema;
 mod lazy_schema;
+mod lazy_table;
 pub mod mixture;
 pub mod open;
 pub mod output;

@@ -30,8 +30,8 @@ const SHARES: &str = "
 /// Returns the mixture's shares in the newest shards; `None` before there are any of this layout.
 pub async fn shares(world: &World) -> Result<Option<DataFrame>> {
     let Some(shards) = world.head("train_shards") else { return Ok(None) };
-    // Shards of an earlier version do not say what they are a subset of; the next run writes them anew.
-    if shards.rows() == 0 || shards.schema().field_with_name("subset").is_err() {
+    // Shards of an earlier version do not count their steps; the next run writes them anew.
+    if shards.rows() == 0 || shards.schema().field_with_name("n_supervised").is_err() {
         return Ok(None);
     }
     let session = world.sessions.open(&world.heads(), Rows::All)?;

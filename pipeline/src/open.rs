@@ -12,11 +12,12 @@ use crate::config::Project;
 use crate::dag::Dag;
 use crate::error::Result;
 use crate::progress::Progress;
-use crate::relation::Library;
-use crate::release::{Release, find_release, open_heads, open_release};
+use crate::relation::{Library, RelationKind};
+use crate::release::{Release, find_release, open_heads, tables_of_release};
 use crate::sources::locations;
 use crate::stage::World;
 use crate::stages::{build_dag, load_tokenizer, load_tokenizer_of};
+use secprm_stages::functions::TOKENIZER_FUNCTIONS;
 use secprm_stages::train::TOKENIZERS;
 
 /// A project with its warehouse and sessions.
@@ -66,11 +67,26 @@ impl Opened {
 
     /// Opens a SQL session over a release, the newest if none is named, and the release; over the history alone before the first one.
     pub async fn session(&self, release: Option<i64>) -> Result<(SessionContext, Option<Release>)> {
+        self.session_for(release, "").await
+    }
+
+    /// As [`Self::session`], for a query that may call functions of the tokenizer. One of a large vocabulary takes longer to load than most
+    /// queries, so it is loaded where the query or a view names such a function.
+    pub async fn session_for(&self, release: Option<i64>, query: &str) -> Result<(SessionContext, Option<Release>)> {
         let release = find_release(&self.warehouse, &self.sessions, release).await?;
-        let tables = open_release(&self.warehouse, release.as_ref()).await?;
-        if let Some(table) = tables.get(TOKENIZERS) {
-            load_tokenizer_of(&self.sessions, table.clone()).await?;
+        let tables = tables_of_release(&self.warehouse, release.as_ref());
+        if let Some(table) = tables.get(TOKENIZERS).filter(|_| self.asks_the_tokenizer(query))
+            && let Some(table) = table.open().await?
+        {
+            load_tokenizer_of(&self.sessions, table).await?;
         }
-        Ok((self.sessions.open_for_queries(&tables).await?, release))
+        Ok((self.sessions.open_for_queries(&tables)?, release))
+    }
+
+    fn asks_the_tokenizer(&self, query: &str) -> bool {
+        let query = query.to_lowercase();
+        let mut views = self.sessions.library().of_kind(RelationKind::View);
+        TOKENIZER_FUNCTIONS.iter().any(|function| query.contains(function))
+            || views.any(|view| TOKENIZER_FUNCTIONS.iter().any(|function| view.functions.contains(*function)))
     }
 }

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use futures::{StreamExt, TryStreamExt};
 use secprm_storage::{Table, Warehouse};
 
 use crate::catalog::{Rows, Sessions};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::history::{HISTORY, RELEASES};
+use crate::lazy_table::LazyTable;
+
+/// Tables that are opened side by side: their logs may lie in an object store.
+const OPENED_AT_A_TIME: usize = 16;
 
 /// One release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,37 +69,31 @@ pub async fn find_release(warehouse: &Warehouse, sessions: &Sessions, id: Option
     }
 }
 
+/// Names the tables of a release at their versions, and the history at its newest; none is opened yet.
+pub fn tables_of_release(warehouse: &Warehouse, release: Option<&Release>) -> BTreeMap<String, LazyTable> {
+    let versions = release.iter().flat_map(|release| &release.versions);
+    let released = versions.map(|(name, version)| (name.clone(), LazyTable::of_release(warehouse, name, *version)));
+    let history = HISTORY.map(|name| (name.to_owned(), LazyTable::newest(warehouse, name)));
+    released.chain(history).collect()
+}
+
 /// Opens the tables of a release at their versions, and the history at its newest.
 ///
 /// # Errors
 /// Of kind stage, naming table and version, if a version is no longer there.
 pub async fn open_release(warehouse: &Warehouse, release: Option<&Release>) -> Result<BTreeMap<String, Table>> {
-    let mut tables = BTreeMap::new();
-    for (name, version) in release.iter().flat_map(|release| &release.versions) {
-        let table = warehouse.table_at(name, *version).await.map_err(|error| {
-            let error = Error::from(error);
-            Error::new(
-                Kind::Stage,
-                format!("the release's table {name} at version {version} cannot be opened: {error}"),
-            )
-        })?;
-        tables.insert(name.clone(), table);
-    }
-    for name in HISTORY {
-        if let Some(table) = warehouse.table(name).await? {
-            tables.insert(name.to_owned(), table);
-        }
-    }
-    Ok(tables)
+    open_all(tables_of_release(warehouse, release)).await
 }
 
 /// Opens the newest version of every table.
 pub async fn open_heads(warehouse: &Warehouse) -> Result<BTreeMap<String, Table>> {
-    let mut tables = BTreeMap::new();
-    for name in warehouse.table_names().await? {
-        if let Some(table) = warehouse.table(&name).await? {
-            tables.insert(name, table);
-        }
-    }
-    Ok(tables)
+    let names = warehouse.table_names().await?;
+    open_all(names.into_iter().map(|name| (name.clone(), LazyTable::newest(warehouse, &name)))).await
+}
+
+/// Opens tables side by side, leaving out those that were never written.
+async fn open_all(tables: impl IntoIterator<Item = (String, LazyTable)>) -> Result<BTreeMap<String, Table>> {
+    let opening = tables.into_iter().map(async |(name, table)| Ok::<_, Error>((name, table.open().await?)));
+    let opened: Vec<_> = futures::stream::iter(opening).buffered(OPENED_AT_A_TIME).try_collect().await?;
+    Ok(opened.into_iter().filter_map(|(name, table)| Some((name, table?))).collect())
 }

@@ -8,6 +8,7 @@
 --! step_positions = "Index into input_ids of each step's separator (its last token): where the head is read"
 --! step_labels = "One label a step: 1 secure, 0 vulnerable"
 --! step_supervised = "Whether the step takes part in the loss"
+--! n_supervised = "Steps in this window that take part in the loss"
 --! n_tokens = "Length of input_ids"
 --! code_tokens = "Length of the whole sample: its steps and separators over all windows, steps too long for one among them, and no prompt (table 11)"
 --! tokenizer_id = "The tokenizer that made the ids"
@@ -20,6 +21,8 @@ SELECT
     e['step_positions'] AS step_positions,
     e['step_labels'] AS step_labels,
     e['step_supervised'] AS step_supervised,
+    -- Counted here, so that the mixture is summed up without reading a list of every window.
+    CAST(cardinality(array_remove_all(e['step_supervised'], false)) AS INT) AS n_supervised,
     e['n_tokens'] AS n_tokens,
     e['code_tokens'] AS code_tokens,
     tokenizer_id,

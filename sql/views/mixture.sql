@@ -14,7 +14,7 @@ WITH counted AS (
         dataset, subset, repeats, left_out,
         count(*) FILTER (WHERE window_index = 0) AS samples,
         count(*) AS windows,
-        CAST(sum(cardinality(array_remove_all(step_supervised, false))) AS BIGINT) AS supervised_steps,
+        sum(n_supervised) AS supervised_steps,
         sum(n_tokens) AS tokens
     FROM training_shards
     GROUP BY dataset, subset, repeats, left_out

@@ -57,7 +57,7 @@ async fn the_table_documentation_is_what_the_code_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn information_schema_says_what_every_table_view_and_column_holds() {
-    let session = empty_project().sessions.open_for_queries(&BTreeMap::new()).await.unwrap();
+    let session = empty_project().sessions.open_for_queries(&BTreeMap::new()).unwrap();
     let shipped = "table_schema IN ('base', 'public')";
     for (what, of) in
         [("concat(table_schema, '.', table_name)", "table"), ("concat(table_name, '.', column_name)", "column")]
@@ -74,7 +74,7 @@ async fn information_schema_says_what_every_table_view_and_column_holds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_statements_that_read_information_schema_still_do() {
-    let session = empty_project().sessions.open_for_queries(&BTreeMap::new()).await.unwrap();
+    let session = empty_project().sessions.open_for_queries(&BTreeMap::new()).unwrap();
     for (statement, rows_at_least) in [
         ("SHOW TABLES", 40),
         ("SHOW COLUMNS FROM samples", 20),

@@ -7,6 +7,7 @@ use clap::Args;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::SessionContext;
 use rustyline::error::ReadlineError;
+use secprm_stages::functions::TOKENIZER_FUNCTIONS;
 
 use super::DataArgs;
 use crate::catalog::unknown_relation;
@@ -36,24 +37,35 @@ pub struct SqlArgs {
 
 /// Answers queries over the newest release, or the one asked for.
 pub async fn sql(opened: Opened, args: &SqlArgs) -> Result<()> {
-    let (session, release) = opened.session(args.data.release).await?;
+    let text = text_of(args)?;
+    // Whoever types queries may well ask the tokenizer later.
+    let asked = text.as_deref().unwrap_or(TOKENIZER_FUNCTIONS[0]);
+    let (session, release) = opened.session_for(args.data.release, asked).await?;
     if release.is_none() {
         eprintln!("note: nothing is published yet, the tables are empty; `secprm run` fills them");
     }
+    match text {
+        Some(text) => answer(&session, &text, args.data.format).await,
+        None => shell(&session, args.data.format).await,
+    }
+}
+
+/// Returns the queries; `None` where they are typed.
+fn text_of(args: &SqlArgs) -> Result<Option<String>> {
     if let Some(text) = &args.command {
-        return answer(&session, text, args.data.format).await;
+        return Ok(Some(text.clone()));
     }
     if let Some(file) = &args.file {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Error::usage(format!("cannot read {}: {error}", file.display())).hint("check --file"))?;
-        return answer(&session, &text, args.data.format).await;
+        return Ok(Some(text));
     }
     if stdin().is_terminal() {
-        return shell(&session, args.data.format).await;
+        return Ok(None);
     }
     let mut text = String::new();
     stdin().read_to_string(&mut text).map_err(|error| Error::usage(format!("cannot read stdin: {error}")))?;
-    answer(&session, &text, args.data.format).await
+    Ok(Some(text))
 }
 
 async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<()> {
@@ -80,6 +92,9 @@ async fn answer(session: &SessionContext, text: &str, format: Format) -> Result<
 
 /// A planner's complaint about a table gets a remedy.
 fn explain(session: &SessionContext, error: &datafusion::error::DataFusionError) -> Error {
+    if let Some(error) = Error::within(error) {
+        return error.clone();
+    }
     let message = in_plain_words(error);
     if message.starts_with("sql/") {
         return Error::usage(message).hint("correct the file; other tables and views can be asked meanwhile");

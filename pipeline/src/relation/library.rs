@@ -27,6 +27,7 @@ const TABLES: &[Shipped] = shipped!(
     "step_keys",
     "label_conflicts",
     "duplicates",
+    "split_conflicts",
     "train_shards",
     "shard_rejects",
     "verdicts",
@@ -53,7 +54,6 @@ const VIEWS: &[Shipped] = shipped!(
     "reject_stats",
     "languages_over_time",
     "cwes_over_time",
-    "split_conflicts",
     "training_samples",
     "training_shards",
     "mixture",
@@ -101,6 +101,8 @@ pub fn embedded_files() -> impl Iterator<Item = (RelationKind, &'static str, &'s
 #[derive(Debug, Clone)]
 pub struct Library {
     relations: BTreeMap<(RelationKind, String), Relation>,
+    /// Those of the project's own folder.
+    own: BTreeSet<(RelationKind, String)>,
     cyclic: BTreeSet<(RelationKind, String)>,
     /// The tables that no `.sql` file makes.
     pub(super) declared: BTreeMap<String, TableSpec>,
@@ -116,6 +118,7 @@ impl Library {
         let declared: BTreeMap<String, TableSpec> =
             rust_tables().into_iter().map(|spec| (spec.name.clone(), spec)).collect();
         let mut relations = BTreeMap::new();
+        let mut own = BTreeSet::new();
         for (kind, name, text) in embedded_files() {
             relations.insert((kind, name.to_owned()), Relation::parse(name, kind, text, parameters)?);
         }
@@ -126,10 +129,11 @@ impl Library {
                         .hint("give the file another name; a view may have it"));
                 }
                 let relation = Relation::parse(&name, kind, &text, parameters)?;
+                own.insert(key(&relation));
                 relations.insert((kind, name), relation);
             }
         }
-        let mut library = Library { relations, cyclic: BTreeSet::new(), declared };
+        let mut library = Library { relations, own, cyclic: BTreeSet::new(), declared };
         library.cyclic =
             library.relations.values().filter(|relation| library.reads_itself(relation)).map(key).collect();
         Ok(library)
@@ -140,12 +144,23 @@ impl Library {
         self.cyclic.contains(&key(relation))
     }
 
+    /// Whether a relation is the project's own or reads one that is: what nobody has planned before.
+    pub fn is_own(&self, relation: &Relation) -> bool {
+        let is_listed = |relation: &Relation| self.own.contains(&key(relation));
+        !self.own.is_empty() && (is_listed(relation) || self.reads_any(relation, is_listed))
+    }
+
     fn reads_itself(&self, start: &Relation) -> bool {
+        self.reads_any(start, |input| key(input) == key(start))
+    }
+
+    /// Whether something that a relation reads, directly or through others, is as asked for.
+    fn reads_any(&self, start: &Relation, is_wanted: impl Fn(&Relation) -> bool) -> bool {
         let mut seen: BTreeSet<(RelationKind, String)> = BTreeSet::new();
         let mut waiting: Vec<&Relation> = vec![start];
         while let Some(next) = waiting.pop() {
             for input in next.inputs.iter().filter_map(|input| self.resolve(input)) {
-                if key(input) == key(start) {
+                if is_wanted(input) {
                     return true;
                 }
                 if seen.insert(key(input)) {

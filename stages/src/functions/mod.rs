@@ -13,7 +13,7 @@ mod scalar;
 mod step_lists;
 mod tokens;
 
-pub use tokens::TokenizerRegistry;
+pub use tokens::{TOKENIZER_FUNCTIONS, TokenizerRegistry};
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;

@@ -46,6 +46,9 @@ impl TokenizerRegistry {
     }
 }
 
+/// The functions that ask a tokenizer of the registry.
+pub const TOKENIZER_FUNCTIONS: [&str; 2] = ["count_tokens", "encode_example"];
+
 /// `count_tokens(text)`: number of tokens under the release's tokenizer; null for null.
 pub fn count_tokens(registry: TokenizerRegistry) -> ScalarUDF {
     RowFunction::udf("count_tokens", Some(1), DataType::Int64, move |arguments, rows| {

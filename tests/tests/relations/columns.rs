@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use secprm::config::Project;
-use secprm::open::open_project;
+use secprm::open::{Opened, open_project};
 
-const STATISTICS: [&str; 10] = [
+const STATISTICS: [&str; 11] = [
     "sample_sums",
     "step_sums",
     "dataset_stats",
@@ -16,17 +16,29 @@ const STATISTICS: [&str; 10] = [
     "languages_over_time",
     "cwes_over_time",
     "length_shortcut",
+    "mixture",
 ];
 
 /// The columns that hold code, tokens, or text of raw records.
-const WIDE: [&str; 6] = ["completions", "vulnerable_code", "secure_code", "input_ids", "prompt", "raw"];
+const WIDE: [&str; 7] =
+    ["completions", "vulnerable_code", "secure_code", "input_ids", "step_supervised", "prompt", "raw"];
+
+fn empty_project() -> Opened {
+    let mut project = Project::load(None).unwrap();
+    project.config.warehouse = "memory://".to_owned();
+    open_project(project).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_shipped_relation_can_be_planned() {
+    // A run takes this for granted.
+    empty_project().sessions.verify_all().await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statistics_read_no_code() {
-    let mut project = Project::load(None).unwrap();
-    project.config.warehouse = "memory://".to_owned();
-    let opened = open_project(project).unwrap();
-    let session = opened.sessions.open_for_queries(&BTreeMap::new()).await.unwrap();
+    let opened = empty_project();
+    let session = opened.sessions.open_for_queries(&BTreeMap::new()).unwrap();
     for name in STATISTICS {
         let query = match opened.sessions.library().view(name) {
             Some(_) => format!("SELECT * FROM {name}"),

@@ -1,5 +1,7 @@
 //! Text to ids: a byte-level BPE of Hugging Face's `tokenizers`, trained here or read from a `tokenizer.json`.
 
+mod pieces;
+
 use std::collections::HashSet;
 
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -10,6 +12,7 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{DecoderWrapper, ModelWrapper, NormalizerWrapper, PostProcessorWrapper};
 use tokenizers::{SplitDelimiterBehavior, Tokenizer, TokenizerImpl};
 
+use self::pieces::Pieces;
 use crate::error::{ModelError, Result};
 
 /// Number of byte tokens, which is the smallest possible vocabulary.
@@ -39,6 +42,7 @@ type BpeTokenizer = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, P
 #[derive(Debug, Clone)]
 pub struct StepTokenizer {
     inner: Tokenizer,
+    pieces: Option<Pieces>,
     json: String,
     id: String,
     vocab_size: usize,
@@ -100,7 +104,8 @@ impl StepTokenizer {
         let id = blake3::hash(json.as_bytes()).to_hex()[..32].to_owned();
         let largest = inner.get_vocab(true).into_values().max();
         let vocab_size = largest.map_or(0, |largest| largest as usize + 1);
-        Ok(Self { inner, json, id, vocab_size })
+        let pieces = Pieces::of(&inner);
+        Ok(Self { inner, pieces, json, id, vocab_size })
     }
 
     /// Returns the canonical `tokenizer.json`.
@@ -123,6 +128,13 @@ impl StepTokenizer {
     /// # Errors
     /// The tokenizer has no token for a part of the text, which byte-level ones never report.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        match self.pieces.as_ref().filter(|pieces| pieces.takes(text)) {
+            Some(pieces) => pieces.encode(text, |piece| self.encode_by_library(piece)),
+            None => self.encode_by_library(text),
+        }
+    }
+
+    fn encode_by_library(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self
             .inner
             .encode_fast(text, false)

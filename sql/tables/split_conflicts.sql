@@ -1,4 +1,5 @@
 --! description = "A group, commit, CVE, code or project that stands in more than one split"
+--! scope = "global"
 --! [columns]
 --! kind = "group, commit, cve, code or project"
 --! value = "The group_id; the commit (with its project before it where it is no full hash); the CVE; the hash of the code; the project"
@@ -7,34 +8,29 @@
 --! validation = "Pairs in validation that have it"
 --! test = "Pairs in test that have it"
 
--- Looked up anew in pairs and code_keys, whatever the groups are.
+-- Looked up anew in pairs and code_keys, whatever the groups are. A table, since it looks at everything and finds little.
 WITH placed AS (
     SELECT s.pair_id, s.split, g.group_id, g.split_by
     FROM splits AS s
     INNER JOIN split_groups AS g ON s.pair_id = g.pair_id
 ),
-told AS (
-    SELECT 'group' AS kind, group_id AS value, split_by, split
-    FROM placed
-    UNION ALL
+named AS (
     SELECT
-        'commit' AS kind,
-        CASE WHEN regexp_like(p.commit_id, '^[0-9a-fA-F]{40,}$') THEN lower(p.commit_id) ELSE concat_ws(' ', p.project, p.commit_id) END AS value,
-        split_by,
-        split
+        placed.split_by,
+        placed.split,
+        p.project,
+        CASE WHEN upper(p.cve) LIKE 'CVE-%' THEN upper(p.cve) END AS cve,
+        CASE
+            WHEN regexp_like(p.commit_id, '^[0-9a-fA-F]{40,}$') THEN lower(p.commit_id)
+            WHEN p.commit_id IS NOT NULL THEN concat_ws(' ', p.project, p.commit_id)
+        END AS commit_name
     FROM placed
     INNER JOIN base.pairs AS p ON placed.pair_id = p.pair_id
-    WHERE p.commit_id IS NOT NULL
+),
+told AS (
+    SELECT 'group' AS kind, group_id AS value, split_by, split FROM placed
     UNION ALL
-    SELECT 'cve' AS kind, upper(p.cve) AS value, split_by, split
-    FROM placed
-    INNER JOIN base.pairs AS p ON placed.pair_id = p.pair_id
-    WHERE upper(p.cve) LIKE 'CVE-%'
-    UNION ALL
-    SELECT 'project' AS kind, p.project AS value, split_by, split
-    FROM placed
-    INNER JOIN base.pairs AS p ON placed.pair_id = p.pair_id
-    WHERE p.project IS NOT NULL
+    SELECT unnest(['commit', 'cve', 'project']) AS kind, unnest([commit_name, cve, project]) AS value, split_by, split FROM named
     UNION ALL
     SELECT 'code' AS kind, CAST(k.code_hash AS VARCHAR) AS value, split_by, split
     FROM placed
@@ -49,6 +45,7 @@ SELECT
     count(*) FILTER (WHERE split = 'validation') AS validation,
     count(*) FILTER (WHERE split = 'test') AS test
 FROM told
+WHERE value IS NOT NULL
 GROUP BY kind, value, split_by
 HAVING count(*) <> greatest(
     count(*) FILTER (WHERE split = 'train'),
