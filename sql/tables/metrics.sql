@@ -32,7 +32,7 @@ measured AS (
     SELECT
         j.model_id, j.label_mode, j.dataset, j.split, j.aggregation, j.tau, j.threshold,
         count(*) AS n,
-        unnest(detection_metrics(array_agg(j.label), array_agg(j.predicted), array_agg(j.reward))) AS m
+        unnest(detection_metrics(j.label, j.predicted, j.reward)) AS m
     FROM judged AS j
     GROUP BY j.model_id, j.label_mode, j.dataset, j.split, j.aggregation, j.tau, j.threshold
 )

@@ -22,6 +22,7 @@ fn an_empty_warehouse_needs_everything() {
      audit               will run       1        1   it never ran
      baseline_verdicts   will run       1        1   it never ran
      label_rejects       may run        0        0   if ingest or code_keys or samples changes what it reads
+     split_conflicts     will run       1        1   it never ran
      step_keys           may run        0        0   if samples changes what it reads
      label_conflicts     will run       1        1   it never ran
      step_sums           may run        0        0   if samples changes what it reads
@@ -68,6 +69,7 @@ fn a_changed_source_is_named_and_a_second_run_has_nothing_to_do() {
     audit,may run,0,1,if splits or samples changes what it reads
     baseline_verdicts,may run,0,1,if samples changes what it reads
     label_rejects,may run,0,1,if ingest or code_keys or samples changes what it reads
+    split_conflicts,may run,0,1,if ingest or code_keys or splits changes what it reads
     step_keys,may run,0,1,if samples changes what it reads
     label_conflicts,may run,0,1,if code_keys or splits or step_keys changes what it reads
     step_sums,may run,0,1,if samples changes what it reads
@@ -117,6 +119,7 @@ fn a_changed_parameter_is_named_and_reruns_what_depends_on_it() {
      audit               fresh          0        1
      baseline_verdicts   fresh          0        1
      label_rejects       fresh          0        1
+     split_conflicts     fresh          0        1
      step_keys           fresh          0        1
      label_conflicts     fresh          0        1
      step_sums           fresh          0        1
@@ -169,6 +172,7 @@ fn a_table_of_the_users_own_joins_the_dag() {
      audit               not selected       0        1
      baseline_verdicts   not selected       0        1
      label_rejects       not selected       0        1
+     split_conflicts     not selected       0        1
      step_keys           not selected       0        1
      label_conflicts     not selected       0        1
      step_sums           not selected       0        1

@@ -37,6 +37,7 @@ fn a_first_run_publishes_and_says_what_to_try_next() {
     ✓ samples            12 rows, [seconds]
     ✓ score              12 rows, [seconds]
     ✓ shard_rejects      0 rows, [seconds]
+    ✓ split_conflicts    1 row, [seconds]
     ✓ splits             14 rows, [seconds]
     ✓ step_keys          12 rows, [seconds]
     ✓ step_sums          5 rows, [seconds]

@@ -1,16 +1,21 @@
-//! `detection_metrics` and `count_zeros`: aggregates over what `array_agg` collected.
+//! `detection_metrics`, an aggregate, and `count_zeros`.
 
+use std::mem::{size_of, take};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Builder, Int64Builder, StringBuilder};
-use arrow::datatypes::DataType;
-use datafusion::common::exec_err;
-use datafusion::logical_expr::ScalarUDF;
+use arrow::array::{Array, ArrayRef, AsArray, Float64Builder, Int64Builder, StringBuilder};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, ScalarValue, exec_err, not_impl_err};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, ScalarUDF, Signature, Volatility};
 
 use super::access::{float64, int8, list_of, lists, range_of, struct_of};
 use super::scalar::RowFunction;
 use super::tokens::list_of_structs;
 use crate::evaluate::{Verdict, detection_metrics as measure};
+
+const NAME: &str = "detection_metrics";
 
 fn measure_fields() -> [(&'static str, DataType); 4] {
     [
@@ -21,42 +26,104 @@ fn measure_fields() -> [(&'static str, DataType); 4] {
     ]
 }
 
-/// `detection_metrics(labels, predictions, rewards)`: a list of structs `metric, value, ci_low, ci_high`; positive is vulnerable (0).
-pub fn detection_metrics() -> ScalarUDF {
-    let returns = list_of(struct_of(&measure_fields()));
-    RowFunction::udf("detection_metrics", Some(3), returns, |arguments, rows| {
-        let label_lists = lists(&arguments[0], "detection_metrics' labels")?;
-        let prediction_lists = lists(&arguments[1], "detection_metrics' predictions")?;
-        let reward_lists = lists(&arguments[2], "detection_metrics' rewards")?;
-        let labels = int8(label_lists.values())?;
-        let predictions = int8(prediction_lists.values())?;
-        let rewards = float64(reward_lists.values())?;
+/// `detection_metrics(label, prediction, reward)`: over all rows, a list of structs `metric, value, ci_low, ci_high`; positive is
+/// vulnerable (0). Rows with a null are left out.
+///
+/// An aggregate of its own, and no function of lists that `array_agg` collects: those take a hundred times the memory, and there is a row
+/// for each sample, aggregation and judge.
+pub fn detection_metrics() -> AggregateUDF {
+    AggregateUDF::new_from_impl(DetectionMetrics { signature: Signature::any(3, Volatility::Immutable) })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct DetectionMetrics {
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for DetectionMetrics {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(list_of(struct_of(&measure_fields())))
+    }
+
+    fn state_fields(&self, arguments: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let name = format_state_name(arguments.name, "verdicts");
+        Ok(vec![Arc::new(Field::new(name, DataType::LargeBinary, true))])
+    }
+
+    fn accumulator(&self, arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if arguments.is_distinct {
+            return not_impl_err!("{NAME} of distinct rows");
+        }
+        Ok(Box::new(Verdicts::default()))
+    }
+}
+
+/// The verdicts of a group, packed: a reward of eight bytes, the lower first, and a byte that says what is vulnerable.
+#[derive(Debug, Default)]
+struct Verdicts {
+    packed: Vec<u8>,
+}
+
+const PACKED_BYTES: usize = 9;
+const VULNERABLE: u8 = 1;
+const CALLED_VULNERABLE: u8 = 2;
+
+impl Verdicts {
+    fn unpack(&self) -> Vec<Verdict> {
+        let (packed, _) = self.packed.as_chunks::<PACKED_BYTES>();
+        let unpack = |[reward @ .., flags]: &[u8; PACKED_BYTES]| Verdict {
+            vulnerable: flags & VULNERABLE != 0,
+            called_vulnerable: flags & CALLED_VULNERABLE != 0,
+            reward: f64::from_le_bytes(*reward),
+        };
+        packed.iter().map(unpack).collect()
+    }
+}
+
+impl Accumulator for Verdicts {
+    fn update_batch(&mut self, arguments: &[ArrayRef]) -> Result<()> {
+        let [labels, predictions, rewards] = arguments else { return exec_err!("{NAME} needs three arguments") };
+        let (labels, predictions, rewards) = (int8(labels)?, int8(predictions)?, float64(rewards)?);
+        for ((label, prediction), reward) in labels.iter().zip(&predictions).zip(&rewards) {
+            if let (Some(label), Some(prediction), Some(reward)) = (label, prediction, reward) {
+                let vulnerable = if label == 0 { VULNERABLE } else { 0 };
+                let called = if prediction == 0 { CALLED_VULNERABLE } else { 0 };
+                self.packed.extend_from_slice(&reward.to_le_bytes());
+                self.packed.push(vulnerable | called);
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let Some(states) = states.first().and_then(|states| states.as_binary_opt::<i64>()) else {
+            return exec_err!("{NAME} got no state of its own");
+        };
+        states.iter().flatten().for_each(|state| self.packed.extend_from_slice(state));
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![ScalarValue::LargeBinary(Some(take(&mut self.packed)))])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let measures = measure(&self.unpack());
         let (mut names, mut values) = (StringBuilder::new(), Float64Builder::new());
         let (mut lows, mut highs) = (Float64Builder::new(), Float64Builder::new());
-        let mut lengths = Vec::with_capacity(rows);
-        for row in 0..rows {
-            let ranges = [range_of(label_lists, row), range_of(prediction_lists, row), range_of(reward_lists, row)];
-            if ranges.iter().any(|range| range.len() != ranges[0].len()) {
-                return exec_err!("detection_metrics needs as many labels as predictions and rewards");
-            }
-            let [label_range, prediction_range, reward_range] = ranges;
-            let verdicts: Vec<Verdict> = label_range
-                .zip(prediction_range)
-                .zip(reward_range)
-                .map(|((label, prediction), reward)| Verdict {
-                    vulnerable: labels.value(label) == 0,
-                    called_vulnerable: predictions.value(prediction) == 0,
-                    reward: rewards.value(reward),
-                })
-                .collect();
-            let measures = measure(&verdicts);
-            for measured in &measures {
-                names.append_value(measured.name);
-                values.append_option(measured.value);
-                lows.append_option(measured.low);
-                highs.append_option(measured.high);
-            }
-            lengths.push(measures.len());
+        for measured in &measures {
+            names.append_value(measured.name);
+            values.append_option(measured.value);
+            lows.append_option(measured.low);
+            highs.append_option(measured.high);
         }
         let columns: Vec<ArrayRef> = vec![
             Arc::new(names.finish()),
@@ -64,8 +131,13 @@ pub fn detection_metrics() -> ScalarUDF {
             Arc::new(lows.finish()),
             Arc::new(highs.finish()),
         ];
-        list_of_structs(&measure_fields(), columns, lengths)
-    })
+        let list = list_of_structs(&measure_fields(), columns, vec![measures.len()])?;
+        ScalarValue::try_from_array(&list, 0)
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.packed.capacity()
+    }
 }
 
 /// `count_zeros(labels)`: how many of a sample's labels are 0; null for null.

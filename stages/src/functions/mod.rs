@@ -21,7 +21,7 @@ use datafusion::prelude::SessionContext;
 use crate::label::{DIFFERENCE_VERSION, EVIDENCE_VERSION, LabelMode};
 use crate::splits::CODE_KEYS_VERSION;
 
-/// Returns all functions; those about tokens look their tokenizer up in `registry`.
+/// Returns all functions of a row's values; those about tokens look their tokenizer up in `registry`.
 pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
     vec![
         identifiers::stable_id(),
@@ -37,7 +37,6 @@ pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
         rewards::sequence_reward(),
         rewards::p_secure(),
         rewards::predict_secure(),
-        detection::detection_metrics(),
         detection::count_zeros(),
         step_lists::step_hashes(),
         step_lists::prefix_hashes(),
@@ -48,6 +47,7 @@ pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
 /// Registers all functions with a session.
 pub fn register(context: &SessionContext, registry: &TokenizerRegistry) {
     functions(registry).into_iter().for_each(|function| context.register_udf(function));
+    context.register_udaf(detection::detection_metrics());
 }
 
 /// Returns the version of a function's rules; a relation that calls it is computed again when it grows.
