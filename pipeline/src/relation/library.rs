@@ -54,6 +54,7 @@ const VIEWS: &[Shipped] = shipped!(
     "reject_stats",
     "languages_over_time",
     "cwes_over_time",
+    "split_conflicts_live",
     "training_samples",
     "training_shards",
     "mixture",

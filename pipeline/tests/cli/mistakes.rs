@@ -241,6 +241,23 @@ fn a_view_that_cannot_be_planned_fails_those_who_name_it_and_no_one_else() {
 }
 
 #[test]
+fn a_table_that_is_gone_fails_those_who_name_it_and_no_one_else() {
+    let project = Project::published();
+    std::fs::remove_dir_all(project.path("warehouse/verdicts")).unwrap();
+    for query in ["SELECT * FROM verdicts", "WITH v AS (SELECT * FROM base.verdicts) SELECT count(*) FROM v"] {
+        let transcript = project.transcript(&["sql", "-c", query]);
+        assert!(transcript.starts_with("exit 1\n"), "{transcript}");
+        assert!(
+            transcript.contains("error: the release's table verdicts at version 0 cannot be opened: "),
+            "{transcript}"
+        );
+    }
+    assert_eq!(project.query("SELECT count(*) > 0 AS some FROM pairs"), "some\ntrue\n");
+    assert!(!project.query("SELECT table_name FROM information_schema.tables").contains("verdicts"));
+    assert_eq!(project.query("SELECT count_tokens('int a;') > 0 AS some"), "some\ntrue\n");
+}
+
+#[test]
 fn a_relation_without_a_header_says_what_a_header_is() {
     let project = Project::new();
     project.write("sql/views/own.sql", "SELECT 1 AS one\n");

@@ -215,6 +215,7 @@ fn a_table_of_the_users_own_joins_the_dag() {
     audit,not selected,0,1,
     baseline_verdicts,not selected,0,1,
     label_rejects,not selected,0,1,
+    split_conflicts,not selected,0,1,
     step_keys,not selected,0,1,
     label_conflicts,not selected,0,1,
     step_sums,not selected,0,1,

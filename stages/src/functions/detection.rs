@@ -29,8 +29,8 @@ fn measure_fields() -> [(&'static str, DataType); 4] {
 /// `detection_metrics(label, prediction, reward)`: over all rows, a list of structs `metric, value, ci_low, ci_high`; positive is
 /// vulnerable (0). Rows with a null are left out.
 ///
-/// An aggregate of its own, and no function of lists that `array_agg` collects: those take a hundred times the memory, and there is a row
-/// for each sample, aggregation and judge.
+/// An aggregate of its own, and no function of lists that `array_agg` collects: there is a row for each sample, aggregation and judge, and
+/// lists of three million asked for more than the memory limit.
 pub fn detection_metrics() -> AggregateUDF {
     AggregateUDF::new_from_impl(DetectionMetrics { signature: Signature::any(3, Volatility::Immutable) })
 }

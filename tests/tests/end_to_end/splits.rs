@@ -110,7 +110,7 @@ async fn a_slice_whose_splits_did_not_change_is_not_labelled_again() {
     let slices = given.count("SELECT count(DISTINCT slice) FROM splits").await;
     assert!(slices > 2, "{slices}");
     // By upstream all pairs have the splits they had: the stage runs and commits no slice. The shortcut audit draws by groups, which are
-    // written anew.
+    // written anew, and split_conflicts names them.
     let versions = || async {
         let warehouse = given.open().warehouse;
         let version = |name: &'static str| {
@@ -124,7 +124,7 @@ async fn a_slice_whose_splits_did_not_change_is_not_labelled_again() {
     let outcome = given.run_selected(&[]).await;
     let mut ran = stages(&outcome);
     ran.sort_unstable();
-    assert_eq!(ran, ["audit", "duplicates", "metrics", "splits"]);
+    assert_eq!(ran, ["audit", "duplicates", "metrics", "split_conflicts", "splits"]);
     assert_eq!(versions().await, (splits, samples, groups + 1));
     // A full refresh writes them anew all the same: it repairs a table that lost a file.
     given.run(&RunOptions { full_refresh: true, ..RunOptions::default() }).await;
