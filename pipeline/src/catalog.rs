@@ -159,10 +159,12 @@ impl Sessions {
         register(&context, &self.registry);
         let content = self.content(&context, tables.clone(), slices);
         let public = Arc::new(LazySchema::of_tables_and_views(content.clone()));
+        let base = Arc::new(LazySchema::of_tables(content));
         let comments = Comments { tables, library: self.library.clone() };
-        let information_schema = CommentedInformationSchema::new(comments, public.clone(), state_of(&context));
+        let information_schema =
+            CommentedInformationSchema::new(comments, [public.clone(), base.clone()], state_of(&context));
         let catalog = catalog_of(&context)?;
-        catalog.register_schema(BASE_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
+        catalog.register_schema(BASE_SCHEMA, base)?;
         catalog.register_schema(PUBLIC_SCHEMA, public.clone())?;
         catalog.register_schema(INFORMATION_SCHEMA, Arc::new(information_schema))?;
         Ok((context, public))

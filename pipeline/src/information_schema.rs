@@ -55,20 +55,21 @@ fn in_query(schema: &str, name: &str) -> String {
 /// The schema; the engine's own one of this name must be off, since it comes first.
 pub struct CommentedInformationSchema {
     comments: Arc<Comments>,
-    public: Arc<LazySchema>,
+    listed: [Arc<LazySchema>; 2],
     state: Box<dyn Fn() -> Option<SessionState> + Send + Sync>,
 }
 
 impl CommentedInformationSchema {
     /// Makes the schema of a session; `state` returns the session's state while there is a session, and must not keep it alive.
     ///
-    /// What of `public` cannot be planned is left out, which is found out when a query first asks this schema: it takes planning it all.
+    /// What cannot be opened or planned of the schemas that are `listed` is left out, which is found out when a query first asks this
+    /// schema: it takes planning it all.
     pub fn new(
         comments: Comments,
-        public: Arc<LazySchema>,
+        listed: [Arc<LazySchema>; 2],
         state: impl Fn() -> Option<SessionState> + Send + Sync + 'static,
     ) -> Self {
-        Self { comments: Arc::new(comments), public, state: Box::new(state) }
+        Self { comments: Arc::new(comments), listed, state: Box::new(state) }
     }
 
     fn built_in(&self) -> Result<InformationSchemaProvider> {
@@ -91,7 +92,9 @@ impl SchemaProvider for CommentedInformationSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        self.public.hide_broken().await;
+        for schema in &self.listed {
+            schema.hide_broken().await;
+        }
         let Some(table) = self.built_in()?.table(name).await? else { return Ok(None) };
         let comments = Arc::clone(&self.comments);
         match name {
