@@ -67,12 +67,16 @@ impl Opened {
 
     /// Opens a SQL session over a release, the newest if none is named, and the release; over the history alone before the first one.
     pub async fn session(&self, release: Option<i64>) -> Result<(SessionContext, Option<Release>)> {
-        self.session_for(release, "").await
+        self.session_for(release, Some("")).await
     }
 
-    /// As [`Self::session`], for a query that may call functions of the tokenizer. One of a large vocabulary takes longer to load than most
-    /// queries, so it is loaded where the query or a view names such a function.
-    pub async fn session_for(&self, release: Option<i64>, query: &str) -> Result<(SessionContext, Option<Release>)> {
+    /// As [`Self::session`], for a query, or for any that may still come. The tokenizer is loaded only where the query or a view names a
+    /// function that asks it.
+    pub async fn session_for(
+        &self,
+        release: Option<i64>,
+        query: Option<&str>,
+    ) -> Result<(SessionContext, Option<Release>)> {
         let release = find_release(&self.warehouse, &self.sessions, release).await?;
         let tables = tables_of_release(&self.warehouse, release.as_ref());
         if let Some(table) = tables.get(TOKENIZERS).filter(|_| self.asks_the_tokenizer(query))
@@ -83,8 +87,8 @@ impl Opened {
         Ok((self.sessions.open_for_queries(&tables)?, release))
     }
 
-    fn asks_the_tokenizer(&self, query: &str) -> bool {
-        let query = query.to_lowercase();
+    fn asks_the_tokenizer(&self, query: Option<&str>) -> bool {
+        let Some(query) = query.map(str::to_lowercase) else { return true };
         let mut views = self.sessions.library().of_kind(RelationKind::View);
         TOKENIZER_FUNCTIONS.iter().any(|function| query.contains(function))
             || views.any(|view| TOKENIZER_FUNCTIONS.iter().any(|function| view.functions.contains(*function)))

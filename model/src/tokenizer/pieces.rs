@@ -23,9 +23,9 @@ const PIECES_OF_QWEN2: &str = concat!(
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 );
 
-/// Pieces that a thread keeps; past this number it starts anew. Code has fewer, and they take a few megabytes.
+/// Pieces that a thread keeps, a few megabytes; past this number it starts anew.
 const KEPT_PIECES: usize = 1 << 16;
-/// Longer pieces are data rather than code, and hardly repeat.
+/// Longer pieces are the library's each time, so that what is kept stays small.
 const KEPT_BYTES: usize = 64;
 
 /// Cuts and looks up for one tokenizer.

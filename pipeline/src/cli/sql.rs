@@ -7,7 +7,6 @@ use clap::Args;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::SessionContext;
 use rustyline::error::ReadlineError;
-use secprm_stages::functions::TOKENIZER_FUNCTIONS;
 
 use super::DataArgs;
 use crate::catalog::unknown_relation;
@@ -38,9 +37,7 @@ pub struct SqlArgs {
 /// Answers queries over the newest release, or the one asked for.
 pub async fn sql(opened: Opened, args: &SqlArgs) -> Result<()> {
     let text = text_of(args)?;
-    // Whoever types queries may well ask the tokenizer later.
-    let asked = text.as_deref().unwrap_or(TOKENIZER_FUNCTIONS[0]);
-    let (session, release) = opened.session_for(args.data.release, asked).await?;
+    let (session, release) = opened.session_for(args.data.release, text.as_deref()).await?;
     if release.is_none() {
         eprintln!("note: nothing is published yet, the tables are empty; `secprm run` fills them");
     }

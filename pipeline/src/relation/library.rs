@@ -145,10 +145,15 @@ impl Library {
         self.cyclic.contains(&key(relation))
     }
 
+    /// Whether the project has relations of its own.
+    pub fn has_own(&self) -> bool {
+        !self.own.is_empty()
+    }
+
     /// Whether a relation is the project's own or reads one that is: what nobody has planned before.
     pub fn is_own(&self, relation: &Relation) -> bool {
         let is_listed = |relation: &Relation| self.own.contains(&key(relation));
-        !self.own.is_empty() && (is_listed(relation) || self.reads_any(relation, is_listed))
+        is_listed(relation) || self.reads_any(relation, is_listed)
     }
 
     fn reads_itself(&self, start: &Relation) -> bool {

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2_iter;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -78,17 +77,7 @@ impl Mark<'_> {
 
 /// The lines of a text; CRLF, LF and CR end one.
 fn lines_of(text: &str) -> Vec<&str> {
-    let mut lines = Vec::with_capacity(text.len() / 24);
-    let mut start = 0;
-    for end in memchr2_iter(b'\n', b'\r', text.as_bytes()) {
-        // The line feed behind a carriage return has ended nothing.
-        if end >= start {
-            lines.push(text.get(start..end).unwrap_or(""));
-            start = if text.as_bytes()[end..].starts_with(b"\r\n") { end + 2 } else { end + 1 };
-        }
-    }
-    lines.push(text.get(start..).unwrap_or(""));
-    lines
+    text.split('\n').flat_map(|piece| piece.strip_suffix('\r').unwrap_or(piece).split('\r')).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! What a pair's code is known by: hashes for equals, signatures for near-duplicates, and what its versions differ in.
 
-use memchr::memchr_iter;
-
 use super::minhash::Signature;
 use crate::label::{CodeDifference, NormalCode};
 use crate::language::Language;
@@ -84,13 +82,9 @@ const LEAST_REPEATED_BYTES: usize = 20;
 fn repeated_lines(text: &str) -> u32 {
     let mut before = "";
     let mut count = 0;
-    let mut start = 0;
-    let ends = memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
-    for end in ends {
-        let line = text.get(start..end).unwrap_or("").trim();
+    for line in text.lines().map(str::trim) {
         count += u32::from(line.len() >= LEAST_REPEATED_BYTES && line == before);
         before = line;
-        start = end + 1;
     }
     count
 }
