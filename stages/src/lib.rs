@@ -17,6 +17,7 @@ pub mod splits;
 pub mod tables;
 pub mod train;
 
+mod eight;
 mod error;
 
 pub use error::{Result, StageError};

@@ -62,9 +62,9 @@ prop_compose! {
                 pair_id: number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
                 dataset: Arc::from(["bigvul", "sven"][number as usize % 2]),
                 slice: number as i32 % 3,
-                commit_id: commit.map(|commit| format!("{commit:040x}")),
-                cve: cve.map(|cve| format!("CVE-2020-{cve}")),
-                project: project.map(|project| format!("owner/{project}")),
+                commit_id: commit.map(|commit| format!("{commit:040x}").into()),
+                cve: cve.map(|cve| format!("CVE-2020-{cve}").into()),
+                project: project.map(|project| format!("owner/{project}").into()),
                 code_hashes,
                 signatures: code.map(|(seed, own)| signature(seed, own)).into_iter().collect(),
                 ..SplitPair { upstream, date, ..alone(0) }
@@ -85,8 +85,8 @@ fn with_earlier(pairs: &[SplitPair], placed: &[Placed]) -> Vec<SplitPair> {
 }
 
 /// Everything that two pairs must not share across splits, near-duplicates left aside.
-fn keys(pair: &SplitPair) -> Vec<String> {
-    let code = pair.code_hashes.iter().map(|hash| format!("code {hash}"));
+fn keys(pair: &SplitPair) -> Vec<Arc<str>> {
+    let code = pair.code_hashes.iter().map(|hash| format!("code {hash}").into());
     pair.commit_id.clone().into_iter().chain(pair.cve.clone()).chain(code).collect()
 }
 
@@ -97,11 +97,11 @@ proptest! {
         let placed = place(pairs.clone(), &SplitOptions { by, ..BY_GROUP });
         prop_assert_eq!(placed.len(), pairs.len());
         let placed = by_id(&placed);
-        let mut splits: BTreeMap<String, BTreeSet<Split>> = BTreeMap::new();
+        let mut splits: BTreeMap<Arc<str>, BTreeSet<Split>> = BTreeMap::new();
         for pair in &pairs {
             let placed = placed[&pair.pair_id];
             let project = pair.project.clone().filter(|_| by_project);
-            for key in keys(pair).into_iter().chain(project).chain([format!("group {}", placed.group_id)]) {
+            for key in keys(pair).into_iter().chain(project).chain([format!("group {}", placed.group_id).into()]) {
                 splits.entry(key).or_default().insert(placed.split);
             }
         }
@@ -190,7 +190,7 @@ fn dated_pairs_without_a_split_are_cut_at_80_and_90_percent_of_time() {
 fn nothing_that_is_trained_on_is_newer_than_the_first_group_that_is_tested_on() {
     // Groups of two: an old pair, and one whose date runs through the years.
     let pair = |number: u128| SplitPair {
-        cve: Some(format!("CVE-2020-{}", number / 2)),
+        cve: Some(format!("CVE-2020-{}", number / 2).into()),
         date: Some(if number.is_multiple_of(2) { 0 } else { number as i64 }),
         ..alone(number)
     };
@@ -211,8 +211,8 @@ fn pairs_without_date_or_split_go_by_a_hash() {
 #[test]
 fn an_abbreviated_commit_is_each_commit_it_may_stand_for_and_other_names_count_within_their_project() {
     let pair = |number: u128, project: &str, commit: &str| SplitPair {
-        commit_id: Some(commit.to_owned()),
-        project: Some(project.to_owned()),
+        commit_id: Some(commit.into()),
+        project: Some(project.into()),
         ..alone(number)
     };
     let full = "0123456789abcdef0123456789abcdef01234567";
@@ -246,9 +246,9 @@ fn a_group_that_grew_too_large_loses_its_near_duplicates_and_is_reported_if_that
     let mut pairs: Vec<SplitPair> = (1..=120).map(near).collect();
     // Two of them share a commit, which stays.
     for pair in &mut pairs[..2] {
-        pair.commit_id = Some("a".repeat(40));
+        pair.commit_id = Some("a".repeat(40).into());
     }
-    pairs.extend((201..=330).map(|number| SplitPair { cve: Some("CVE-2020-1".to_owned()), ..alone(number) }));
+    pairs.extend((201..=330).map(|number| SplitPair { cve: Some("CVE-2020-1".into()), ..alone(number) }));
     pairs.push(alone(400));
     let placed = place(pairs, &BY_GROUP);
     let of = |from: u128, to: u128| placed.iter().filter(move |placed| (from..=to).contains(&placed.pair_id));
@@ -274,7 +274,7 @@ fn very_many_pairs_are_placed_in_time_proportional_to_their_number() {
         };
         SplitPair {
             pair_id: number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
-            commit_id: Some(format!("{:040x}", number / 6)),
+            commit_id: Some(format!("{:040x}", number / 6).into()),
             date: Some(number as i64),
             signatures: vec![signature(seed, (number % 7) as u32 + if seed == 1 { number as u32 } else { 0 })],
             ..alone(number)

@@ -52,10 +52,9 @@ impl Encoder {
         self.queue.send(batch).await.is_ok()
     }
 
-    /// Waits for the files and returns them, with paths below the store's root.
-    pub(crate) async fn finish(self) -> Result<Vec<Add>, Cause> {
-        drop(self.queue);
-        self.task.await?
+    /// Ends the rows; the task returns the files, with paths below the store's root.
+    pub(crate) fn end(self) -> JoinHandle<Result<Vec<Add>, Cause>> {
+        self.task
     }
 
     /// Stops without waiting; complete files stay behind until they are cleaned.

@@ -18,6 +18,12 @@ pub const BATCH_ROWS_OF_CODE: usize = 64;
 /// Rows in a batch where a query reads mostly numbers and names.
 pub const BATCH_ROWS: usize = 1024;
 
+/// The share of the memory that the collected side of a join may take. Past the engine's own 1 MiB it would send the rows of both sides to
+/// other threads, code and all, and so copy every text and mix the slices that a file after the other gives.
+const COLLECTED_SHARE: usize = 8;
+/// Bytes of a collected row, where the engine knows their number alone.
+const COLLECTED_ROW_BYTES: usize = 256;
+
 /// Prepares a session's state, to which functions, planners and catalogs may be added.
 ///
 /// Operators share `memory_limit` bytes fairly and spill to `spill_dir`, or to the system's folder
@@ -50,6 +56,8 @@ pub fn session_state_builder(
     let options = config.options_mut();
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;
+    options.optimizer.hash_join_single_partition_threshold = memory_limit / COLLECTED_SHARE;
+    options.optimizer.hash_join_single_partition_threshold_rows = memory_limit / COLLECTED_SHARE / COLLECTED_ROW_BYTES;
     Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features())
 }
 

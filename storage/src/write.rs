@@ -1,16 +1,16 @@
 //! Record batches in, Parquet parts out; nothing is visible before a commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::Add;
-use futures::future::try_join_all;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use crate::batches::batch_bytes;
 use crate::cause::Cause;
@@ -23,6 +23,8 @@ use crate::warehouse::{Warehouse, below};
 
 /// Partitions that are written at a time. Each may hold a row group of 64 MB.
 const OPEN_PARTITIONS: usize = 8;
+/// Files that are being ended while the next rows come. Each still holds what it has encoded.
+const CLOSING_PARTITIONS: usize = 4;
 /// Rows of a partition wait for each other until they are so many bytes, since encoding a few rows
 /// costs as much as encoding many.
 const READY_BYTES: usize = 1 << 20;
@@ -76,6 +78,7 @@ pub struct PartWriter {
     file_schema: SchemaRef,
     partition_columns: Vec<String>,
     open: BTreeMap<PartitionValues, OpenPartition>,
+    closing: VecDeque<(PartitionValues, JoinHandle<Result<Vec<Add>, Cause>>)>,
     waiting: BTreeMap<PartitionValues, Waiting>,
     waiting_bytes: usize,
     /// Counts batches, to find the partition that has got no rows for longest.
@@ -113,6 +116,7 @@ impl Warehouse {
             file_schema: Arc::new(Schema::new(kept)),
             partition_columns: spec.partition_columns.clone(),
             open: BTreeMap::new(),
+            closing: VecDeque::new(),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             clock: 0,
@@ -195,19 +199,30 @@ impl PartWriter {
         };
         let rows = rows.map_err(|error| StorageError::schema(&self.table, error.to_string()))?;
         if !open.encoder.write(rows).await {
-            // Only a failed encoder stops listening; closing it tells why.
+            // Only a failed encoder stops listening; its end tells why.
             self.close(values).await?;
+            self.wait_for_closing(0).await?;
             return Err(self.failed(Cause::new(crate::ErrorKind::Internal, "an encoder stopped")));
         }
         Ok(())
     }
 
+    /// Ends a partition's file, which need not be complete when this returns.
     async fn close(&mut self, values: &PartitionValues) -> Result<()> {
-        let Some(open) = self.open.remove(values) else {
-            return Ok(());
-        };
-        let adds = open.encoder.finish().await.map_err(|cause| self.failed(cause))?;
-        self.keep(adds, values)
+        if let Some(open) = self.open.remove(values) {
+            self.closing.push_back((values.clone(), open.encoder.end()));
+        }
+        self.wait_for_closing(CLOSING_PARTITIONS).await
+    }
+
+    /// Waits until no more files than so many are being ended.
+    async fn wait_for_closing(&mut self, most: usize) -> Result<()> {
+        while self.closing.len() > most {
+            let Some((values, task)) = self.closing.pop_front() else { break };
+            let adds = task.await.map_err(Cause::from).flatten().map_err(|cause| self.failed(cause))?;
+            self.keep(adds, &values)?;
+        }
+        Ok(())
     }
 
     fn keep(&mut self, adds: Vec<Add>, values: &PartitionValues) -> Result<()> {
@@ -240,10 +255,8 @@ impl PartWriter {
             self.write_waiting(values).await?;
         }
         let open = std::mem::take(&mut self.open).into_iter();
-        let closing = open.map(async |(values, open)| open.encoder.finish().await.map(|adds| (values, adds)));
-        for (values, adds) in try_join_all(closing).await.map_err(|cause| self.failed(cause))? {
-            self.keep(adds, &values)?;
-        }
+        self.closing.extend(open.map(|(values, open)| (values, open.encoder.end())));
+        self.wait_for_closing(0).await?;
         let columns = std::mem::take(&mut self.partition_columns);
         let mut parts = std::mem::take(&mut self.parts);
         let key = |part: &Part| -> Vec<Option<String>> {
@@ -258,6 +271,7 @@ impl PartWriter {
         for (_, open) in std::mem::take(&mut self.open) {
             open.encoder.abort();
         }
+        self.closing.iter().for_each(|(_, task)| task.abort());
     }
 
     fn failed(&self, cause: Cause) -> StorageError {

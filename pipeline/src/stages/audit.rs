@@ -51,7 +51,7 @@ impl AuditStage {
     pub fn new(project: &Project) -> Self {
         let config = project.config.audit.clone();
         let inputs = BTreeMap::from([
-            ("audit stage".to_owned(), "1".to_owned()),
+            ("audit stage".to_owned(), "2".to_owned()),
             ("[audit] max_pairs".to_owned(), config.max_pairs.to_string()),
             ("[audit] seed".to_owned(), config.seed.to_string()),
         ]);

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use secprm_stages::ingest::PAIRS;
 use secprm_stages::splits::{
-    NEAR_DUPLICATES, SPLIT_GROUPS, SPLITS, SplitOptions, place, read_keys, read_pairs, split_tables, write_splits,
+    NEAR_DUPLICATES, Names, SPLIT_GROUPS, SPLITS, SplitOptions, place, read_keys, read_pairs, split_tables,
+    write_splits,
 };
 use secprm_storage::Table;
 
@@ -85,9 +86,11 @@ impl Stage for SplitsStage {
         let mut batches = session.sql(&self.query(work.is_full_refresh)).await?.execute_stream().await?;
         let rows = heads.get(PAIRS).map_or(0, Table::rows);
         let mut pairs = Vec::with_capacity(usize::try_from(rows).unwrap_or_default());
+        let mut names = Names::default();
         while let Some(batch) = batches.next().await {
-            read_pairs(&batch?, &mut pairs)?;
+            read_pairs(&batch?, &mut pairs, &mut names)?;
         }
+        drop(names);
         pairs.sort_unstable_by_key(|pair| pair.pair_id);
         let keys = format!("SELECT pair_id, code_hashes, signatures FROM {CODE_KEYS}");
         let mut batches = session.sql(&keys).await?.execute_stream().await?;

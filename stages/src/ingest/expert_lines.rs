@@ -5,7 +5,9 @@
 //! Marks are evidence that a pair can do without: broken ones never cost the pair, and what is left out is told.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
+use memchr::memchr2_iter;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -47,11 +49,11 @@ pub fn expert_lines(line_changes: Option<&RawValue>, text: &str) -> ExpertLines 
     if marks.is_empty() {
         return ExpertLines::default();
     }
-    let text_lines = lines_of(text);
+    let marked = lines_at(text, marks.iter().map(|mark| mark.line_no).collect());
     let (mut lines, mut contradicted) = (Vec::new(), Vec::new());
     for mark in marks {
         match u32::try_from(mark.line_no) {
-            Ok(number) if mark.holds(&text_lines) => lines.push(number),
+            Ok(number) if mark.holds(&marked) => lines.push(number),
             _ => contradicted.push(mark.line_no.to_string()),
         }
     }
@@ -68,16 +70,30 @@ pub fn expert_lines(line_changes: Option<&RawValue>, text: &str) -> ExpertLines 
 }
 
 impl Mark<'_> {
-    fn holds(&self, text_lines: &[&str]) -> bool {
-        let index = usize::try_from(self.line_no).ok().and_then(|number| number.checked_sub(1));
-        let Some(line) = index.and_then(|index| text_lines.get(index)) else { return false };
+    fn holds(&self, marked: &BTreeMap<u64, &str>) -> bool {
+        let Some(line) = marked.get(&self.line_no) else { return false };
         self.line.as_deref().is_none_or(|quoted| quoted.trim() == line.trim())
     }
 }
 
-/// The lines of a text; CRLF, LF and CR end one.
-fn lines_of(text: &str) -> Vec<&str> {
-    text.split('\n').flat_map(|piece| piece.strip_suffix('\r').unwrap_or(piece).split('\r')).collect()
+/// The lines of a text that have these numbers, from 1, perhaps with the first half of their end; CRLF, LF and CR end one.
+fn lines_at(text: &str, numbers: BTreeSet<u64>) -> BTreeMap<u64, &str> {
+    let bytes = text.as_bytes();
+    let is_end = |at: &usize| bytes[*at] == b'\n' || bytes.get(at + 1).is_some_and(|next| *next != b'\n');
+    let ends = memchr2_iter(b'\n', b'\r', bytes).filter(is_end).chain([bytes.len()]);
+    let mut wanted = numbers.into_iter().skip_while(|number| *number == 0).peekable();
+    let mut start = 0;
+    let mut lines = BTreeMap::new();
+    for (number, end) in (1..).zip(ends) {
+        if let Some(number) = wanted.next_if_eq(&number) {
+            lines.insert(number, &text[start..end]);
+        }
+        if wanted.peek().is_none() {
+            break;
+        }
+        start = end + 1;
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -91,7 +107,7 @@ mod tests {
 
     #[test]
     fn marks_count_lines_from_one_whatever_ends_them() {
-        for text in ["a\nb\nc\n", "a\r\nb\r\nc", "a\rb\rc\r"] {
+        for text in ["a\nb\nc\n", "a\r\nb\r\nc", "a\rb\rc\r", "a\n\rc\r\n"] {
             let json =
                 r#"{"deleted":[{"line_no":3,"line":"c\r\n"},{"line_no":1,"line":"a\n"},{"line_no":3}],"added":[{}]}"#;
             assert_eq!(read(json, text), ExpertLines { lines: vec![1, 3], flaw: None }, "{text:?}");

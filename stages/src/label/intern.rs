@@ -1,9 +1,26 @@
 //! Small numbers for equal lines, so that alignment compares integers.
 
+/// Numbers the lines of two texts: equal lines have equal numbers, which count up from 0 through the second text first, since alignment
+/// takes memory by the largest number there.
+///
+/// What both texts begin and end with, which is most of a pair, is compared line by line and not looked for among the others.
+pub(super) fn number_lines(first: &[&[u8]], second: &[&[u8]]) -> [Vec<u32>; 2] {
+    let mut interner = Interner::with_capacity(second.len() + 8);
+    let numbers: Vec<u32> = second.iter().map(|line| interner.intern(line)).collect();
+    let start = first.iter().zip(second).take_while(|(line, other)| line == other).count();
+    let rests = [&first[start..], &second[start..]];
+    let end = rests[0].iter().rev().zip(rests[1].iter().rev()).take_while(|(line, other)| line == other).count();
+    let mut of_first = Vec::with_capacity(first.len());
+    of_first.extend_from_slice(&numbers[..start]);
+    of_first.extend(first[start..first.len() - end].iter().map(|line| interner.intern(line)));
+    of_first.extend_from_slice(&numbers[second.len() - end..]);
+    [of_first, numbers]
+}
+
 /// Hands out one number per distinct line, counting up from 0 in the order of first appearance.
 ///
 /// The hash decides only where a line is looked for, never what is equal, so numbers do not depend on it.
-pub(super) struct Interner<'a> {
+struct Interner<'a> {
     lines: Vec<&'a [u8]>,
     hashes: Vec<u32>,
     /// Open addressing: number + 1 of a line, or 0 where the slot is free. The length is a power of two.
@@ -12,13 +29,13 @@ pub(super) struct Interner<'a> {
 
 impl<'a> Interner<'a> {
     /// Makes room for about `expected` lines.
-    pub(super) fn with_capacity(expected: usize) -> Interner<'a> {
+    fn with_capacity(expected: usize) -> Interner<'a> {
         let slots = expected.saturating_mul(2).next_power_of_two().max(16);
         Interner { lines: Vec::with_capacity(expected), hashes: Vec::with_capacity(expected), slots: vec![0; slots] }
     }
 
     /// Returns the number of a line.
-    pub(super) fn intern(&mut self, line: &'a [u8]) -> u32 {
+    fn intern(&mut self, line: &'a [u8]) -> u32 {
         if self.lines.len() * 4 >= self.slots.len() * 3 {
             self.grow();
         }
@@ -79,7 +96,27 @@ fn hash(line: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn lines_have_equal_numbers_if_and_only_if_they_are_equal(
+            first in prop::collection::vec("[ab]{0,2}", 0..12),
+            second in prop::collection::vec("[ab]{0,2}", 0..12),
+        ) {
+            let texts = [&first, &second].map(|lines| lines.iter().map(String::as_bytes).collect::<Vec<_>>());
+            let numbers = number_lines(&texts[0], &texts[1]);
+            prop_assert_eq!([numbers[0].len(), numbers[1].len()], [first.len(), second.len()]);
+            let (lines, numbers) = (texts.concat(), numbers.concat());
+            for (line, number) in lines.iter().zip(&numbers) {
+                for (other, other_number) in lines.iter().zip(&numbers) {
+                    prop_assert_eq!(line == other, number == other_number);
+                }
+            }
+        }
+    }
 
     #[test]
     fn equal_lines_share_a_number_and_numbers_count_up() {

@@ -78,6 +78,8 @@ pub(super) struct Reader<'t> {
     line_edge: bool,
     /// Where the last code ended in the text.
     last_end: usize,
+    /// From here to `last_end` the text belongs into the stream and is not there yet: tokens side by side are copied together.
+    copied: usize,
     /// The first line of the statement being read, as an index.
     open_statement: Option<usize>,
     /// The literal being read has a part on an earlier line.
@@ -98,6 +100,7 @@ impl<'t> Reader<'t> {
             on_line: false,
             line_edge: false,
             last_end: 0,
+            copied: 0,
             open_statement: None,
             in_literal: false,
         }
@@ -105,10 +108,36 @@ impl<'t> Reader<'t> {
 
     pub(super) fn finish(mut self) -> NormalText {
         self.end_statement(StatementKind::Other);
+        self.copy();
         self.normal
     }
 
+    /// Puts what was read into the stream.
+    fn copy(&mut self) {
+        if self.copied < self.last_end {
+            self.normal.stream.extend_from_slice(self.text.get(self.copied..self.last_end).unwrap_or_default());
+            self.copied = self.last_end;
+            if let Some(line) = self.normal.lines.last_mut() {
+                line.end = self.normal.stream.len();
+            }
+        }
+    }
+
     fn append(&mut self, start: usize, end: usize, closes: bool) {
+        if start == self.last_end && self.on_line && !self.line_edge {
+            self.last_end = end;
+            self.begin_line(closes);
+        } else {
+            self.append_apart(start, end, closes);
+        }
+        if let Some(line) = self.normal.lines.last_mut() {
+            line.closes &= closes;
+        }
+    }
+
+    /// Appends code that does not follow the last without a gap.
+    fn append_apart(&mut self, start: usize, end: usize, closes: bool) {
+        self.copy();
         let Some(code) = self.text.get(start..end) else {
             return;
         };
@@ -122,13 +151,8 @@ impl<'t> Reader<'t> {
         {
             stream.push(b' ');
         }
-        self.last_end = end;
+        (self.copied, self.last_end) = (start, end);
         self.begin_line(closes);
-        self.normal.stream.extend_from_slice(code);
-        if let Some(line) = self.normal.lines.last_mut() {
-            line.end = self.normal.stream.len();
-            line.closes &= closes;
-        }
     }
 
     fn begin_line(&mut self, closes: bool) {
@@ -200,11 +224,13 @@ impl Sink for Reader<'_> {
     }
 
     fn logical_line(&mut self, column: usize) {
+        self.copy();
         if !self.normal.stream.is_empty() {
             self.normal.stream.push(b'\n');
         }
         self.line_edge = false;
-        self.last_end = self.text.len();
+        // No space before what comes next.
+        (self.copied, self.last_end) = (usize::MAX, usize::MAX);
         self.begin_line(true);
         let stream = &mut self.normal.stream;
         stream.resize(stream.len() + column, b' ');
@@ -218,10 +244,12 @@ impl Sink for Reader<'_> {
     }
 
     fn directive_edge(&mut self) {
+        self.copy();
         self.line_edge = !self.normal.stream.is_empty();
     }
 
     fn line(&mut self, _line: LineEnd) {
+        self.copy();
         self.number += 1;
         self.on_line = false;
     }

@@ -5,7 +5,7 @@ use super::callers::{self, Propagation};
 use super::difference::CodeDifference;
 use super::evidence::{Operation, Reason};
 use super::hunks::{Judgement, judge};
-use super::intern::Interner;
+use super::intern::number_lines;
 use super::lines::NormalText;
 use super::pair::{LabelOptions, NoSample, PairLabels};
 use super::version::{FileVersions, join_versions};
@@ -94,10 +94,8 @@ fn line_beside(files: &[FileVersions<'_>], index: usize) -> u32 {
 }
 
 fn aligned_lines(vulnerable: &NormalText, fixed: &NormalText, budget: u64) -> (Vec<Block>, AlignmentKind) {
-    let mut interner = Interner::with_capacity(vulnerable.lines.len() + 8);
-    // The second sequence first: its numbers should be the small ones.
-    let fixed: Vec<u32> = fixed.forms().map(|line| interner.intern(line)).collect();
-    let vulnerable: Vec<u32> = vulnerable.forms().map(|line| interner.intern(line)).collect();
+    let [vulnerable, fixed] = [vulnerable, fixed].map(|text| text.forms().collect::<Vec<_>>());
+    let [vulnerable, fixed] = number_lines(&vulnerable, &fixed);
     align(&vulnerable, &fixed, Popularity::Keep, budget)
 }
 

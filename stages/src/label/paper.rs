@@ -14,7 +14,7 @@ use super::align::{AlignmentKind, Block, Popularity, align};
 use super::callers::Propagation;
 use super::evidence::{LineSpan, Operation, Reason};
 use super::files::files_of;
-use super::intern::Interner;
+use super::intern::number_lines;
 use super::pair::{LabelOptions, PairLabels};
 use super::{CodePair, Sources, Step, VersionLabels};
 use crate::language::Language;
@@ -74,9 +74,9 @@ fn join<'a>(pair: &CodePair<'a>, files: impl Iterator<Item = PairLabels<'a>>) ->
 
 fn label_texts<'a>(vulnerable: &'a str, fixed: &'a str, options: &LabelOptions) -> PairLabels<'a> {
     let lines = [Lines::of(vulnerable), Lines::of(fixed)];
-    let mut interner = Interner::with_capacity(lines[0].starts.len() + 8);
-    let [vulnerable_numbers, fixed_numbers] = [&lines[0], &lines[1]]
-        .map(|lines| (0..lines.count()).map(|line| interner.intern(lines.line(line))).collect::<Vec<u32>>());
+    let [of_vulnerable, of_fixed] =
+        [&lines[0], &lines[1]].map(|lines| (0..lines.count()).map(|line| lines.line(line)).collect::<Vec<_>>());
+    let [vulnerable_numbers, fixed_numbers] = number_lines(&of_vulnerable, &of_fixed);
     let (blocks, alignment) =
         align(&vulnerable_numbers, &fixed_numbers, Popularity::DropPopular, options.alignment_budget);
     let end = [lines[0].count(), lines[1].count()];

@@ -83,6 +83,10 @@ pub fn place(mut pairs: Vec<SplitPair>, options: &SplitOptions) -> Placement {
     pairs.sort_unstable_by_key(|pair| pair.pair_id);
     let groups = group(&pairs, options);
     let decided = decide(&pairs, &groups, options.by);
+    for pair in &mut pairs {
+        // Half of what a pair takes, and not needed any more.
+        (pair.code_hashes, pair.signatures) = (Vec::new(), Vec::new());
+    }
     let mut placed: Vec<Placed> = pairs
         .iter()
         .enumerate()

@@ -1,11 +1,13 @@
 //! What a pair's code is known by: hashes for equals, signatures for near-duplicates, and what its versions differ in.
 
+use memchr::memchr_iter;
+
 use super::minhash::Signature;
 use crate::label::{CodeDifference, NormalCode};
 use crate::language::Language;
 
 /// Version of [`CodeKeys`] beside the rules of normal code; it grows with every change that can alter a hash or a signature.
-pub const CODE_KEYS_VERSION: u32 = 3;
+pub const CODE_KEYS_VERSION: u32 = 4;
 
 /// One file of a pair's versions; the whole of them where they are one text.
 #[derive(Debug, Clone, Copy)]
@@ -80,11 +82,15 @@ const LEAST_REPEATED_BYTES: usize = 20;
 /// Counts the lines that say what the line before them says, but for white space at their ends. Code that was put together
 /// from a patch by mistake has its changed lines twice.
 fn repeated_lines(text: &str) -> u32 {
-    let mut before = "";
-    let mut count = 0;
-    for line in text.lines().map(str::trim) {
+    let text = text.as_bytes();
+    let (mut before, mut start, mut count): (&[u8], _, _) = (&[], 0, 0);
+    for end in memchr_iter(b'\n', text).chain([text.len()]) {
+        let line = text.get(start..end).unwrap_or_default();
+        // Most lines are short enough to need no look at their ends.
+        let line = if line.len() >= LEAST_REPEATED_BYTES { line.trim_ascii() } else { &[] };
         count += u32::from(line.len() >= LEAST_REPEATED_BYTES && line == before);
         before = line;
+        start = end + 1;
     }
     count
 }

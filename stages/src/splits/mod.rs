@@ -31,7 +31,7 @@ pub use keys::{CODE_KEYS_VERSION, CodeKeys, FileVersions};
 pub use minhash::{HASHES, Signature};
 pub use near::SAME_FROM;
 pub use pair::SplitPair;
-pub use read::{read_keys, read_pairs};
+pub use read::{Names, read_keys, read_pairs};
 pub use run::write_splits;
 pub use shingles::{LEAST_TOKENS, SHINGLE_TOKENS};
 pub(crate) use shingles::{Tokens, mix};

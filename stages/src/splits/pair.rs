@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::minhash::Signature;
 use super::split::{Split, SplitSource};
 
-/// What grouping and assignment know of a pair; a few hundred bytes, since all pairs are in memory at once.
+/// What grouping and assignment know of a pair; a few hundred bytes, since all pairs are in memory at once. Texts are shared with other pairs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SplitPair {
     /// Its identifier.
@@ -15,11 +15,11 @@ pub struct SplitPair {
     /// Its slice.
     pub slice: i32,
     /// The fixing commit, as the dataset writes it.
-    pub commit_id: Option<String>,
+    pub commit_id: Option<Arc<str>>,
     /// The CVE, as the dataset writes it.
-    pub cve: Option<String>,
+    pub cve: Option<Arc<str>>,
     /// The project, as the dataset writes it.
-    pub project: Option<String>,
+    pub project: Option<Arc<str>>,
     /// The dataset's own split.
     pub upstream: Option<Split>,
     /// When it was committed, or else when the vulnerability was published, in microseconds since 1970 UTC.

@@ -1,5 +1,6 @@
 //! Rows of pairs, keys and earlier splits as `SplitPair`s.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, RecordBatch, StringArray};
@@ -10,31 +11,42 @@ use super::pair::SplitPair;
 use super::split::{Split, SplitSource};
 use crate::error::{Result, StageError};
 
+/// Texts that several pairs have, each once: a million pairs come from some thousand commits and projects.
+#[derive(Debug, Default)]
+pub struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return known.clone();
+        }
+        let name: Arc<str> = Arc::from(name);
+        self.0.insert(name.clone());
+        name
+    }
+}
+
 /// Reads the rows of a query with the columns `pair_id, dataset, slice, commit_id, cve, project, upstream_split, dated_at, earlier_split,
-/// earlier_source` and adds them to `pairs`, without the keys of their code.
+/// earlier_source` and adds them to `pairs`, without the keys of their code. `names` holds the texts that pairs share.
 ///
 /// # Errors
 /// [`StageError::Table`] if a column is missing or of another type, or holds what this version does not write.
-pub fn read_pairs(batch: &RecordBatch, pairs: &mut Vec<SplitPair>) -> Result<()> {
+pub fn read_pairs(batch: &RecordBatch, pairs: &mut Vec<SplitPair>, names: &mut Names) -> Result<()> {
     let [ids, datasets, commits, cves] = texts(batch, ["pair_id", "dataset", "commit_id", "cve"])?;
     let [projects, upstream, splits, sources] =
         texts(batch, ["project", "upstream_split", "earlier_split", "earlier_source"])?;
     let slices = numbers::<Int32Type>(batch, "slice")?;
     let dates = numbers::<TimestampMicrosecondType>(batch, "dated_at")?;
-    let mut known: Option<Arc<str>> = pairs.last().map(|pair| pair.dataset.clone());
     for row in 0..batch.num_rows() {
-        let name = datasets.value(row);
-        // Rows of a dataset come one after the other, so that they can share its name.
-        let dataset = known.take().filter(|known| **known == *name).unwrap_or_else(|| Arc::from(name));
-        known = Some(dataset.clone());
+        let dataset = names.shared(datasets.value(row));
         pairs.push(SplitPair {
             pair_id: id_of(ids.value(row))?,
             upstream: text(upstream, row).and_then(|name| Split::of_dataset(&dataset, name)),
             dataset,
             slice: slices.value(row),
-            commit_id: text(commits, row).map(str::to_owned),
-            cve: text(cves, row).map(str::to_owned),
-            project: text(projects, row).map(str::to_owned),
+            commit_id: text(commits, row).map(|name| names.shared(name)),
+            cve: text(cves, row).map(|name| names.shared(name)),
+            project: text(projects, row).map(|name| names.shared(name)),
             date: dates.is_valid(row).then(|| dates.value(row)),
             code_hashes: Vec::new(),
             signatures: Vec::new(),

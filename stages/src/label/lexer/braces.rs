@@ -97,7 +97,7 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
             }
             let byte = self.cursor.at(position)?;
             position = match class(byte) {
-                Class::Space => self.cursor.skip(position + 1, |byte| class(byte) == Class::Space),
+                Class::Space => self.cursor.skip_space(position + 1),
                 Class::LineEnd => self.end_line(position)?,
                 Class::Word => self.word(position)?,
                 Class::Wide => match self.cursor.wide_space(position) {

@@ -1,6 +1,7 @@
 //! Reading bytes without ever taking the end of the text for information, and the bookkeeping of lines.
 
 use super::{LineEnd, Sink};
+use crate::eight::{eight, space_length, word_length};
 
 /// Groups bytes by how a scanner goes on at them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,6 +84,30 @@ impl<'s, S: Sink, const COMPLETE: bool> Cursor<'s, S, COMPLETE> {
         position + length.unwrap_or(rest.len())
     }
 
+    /// Returns the first position from here on at which a length of eight bytes ends.
+    #[inline]
+    fn skip_eights(&self, mut position: usize, length: impl Fn(u64) -> usize) -> usize {
+        loop {
+            let skipped = length(eight(self.bytes, position));
+            position += skipped;
+            if skipped < 8 {
+                return position;
+            }
+        }
+    }
+
+    /// Returns the first position from here on that is no white space within a line.
+    #[inline]
+    pub(super) fn skip_space(&self, mut position: usize) -> usize {
+        loop {
+            position = self.skip_eights(position, space_length);
+            match self.bytes.get(position) {
+                Some(byte) if class(*byte) == Class::Space => position += 1,
+                _ => return position,
+            }
+        }
+    }
+
     pub(super) fn slice(&self, start: usize, end: usize) -> &'s [u8] {
         self.bytes.get(start..end).unwrap_or(&[])
     }
@@ -97,7 +122,7 @@ impl<'s, S: Sink, const COMPLETE: bool> Cursor<'s, S, COMPLETE> {
     pub(super) fn word_end(&mut self, start: usize) -> Option<usize> {
         let mut position = start;
         loop {
-            position = self.skip(position, |byte| class(byte) == Class::Word);
+            position = self.skip_eights(position, word_length);
             match class(self.at(position)?) {
                 Class::Wide if self.wide_space(position).is_none() => {
                     position += 1;

@@ -21,7 +21,7 @@ impl<'s, S: Sink, const COMPLETE: bool> Scanner<'s, S, COMPLETE> {
         let mut position = 0;
         loop {
             position = match class(self.cursor.at(position)?) {
-                Class::Space => self.cursor.skip(position + 1, |byte| class(byte) == Class::Space),
+                Class::Space => self.cursor.skip_space(position + 1),
                 Class::LineEnd => {
                     let has_text = !self.cursor.blank;
                     if has_text {
