@@ -59,8 +59,25 @@ struct Grain {
     partitions_per_thread: usize,
 }
 
-const STAGES: Grain = Grain { batch_rows: BATCH_ROWS_OF_CODE, partitions_per_thread: 4 };
 const QUERIES: Grain = Grain { batch_rows: BATCH_ROWS, partitions_per_thread: 1 };
+const PARTITIONS_OF_STAGES: usize = 4;
+/// What a batch of a stage may take of the files it is read from. Unpacked it is several times as much, and every thread holds a few.
+const BATCH_FILE_BYTES: u64 = 256 * 1024;
+/// Batches are what threads share work by, so that a table of a thousand pairs must be several.
+const LEAST_BATCHES: u64 = 16;
+
+impl Grain {
+    /// How a stage over these tables cuts its work: by the rows of the largest.
+    fn of_stage(tables: &BTreeMap<String, Table>) -> Grain {
+        let largest = tables.values().max_by_key(|table| table.bytes());
+        let rows = largest.filter(|table| table.rows() > 0).map_or(u64::MAX, |table| {
+            let row_bytes = table.bytes().div_ceil(table.rows()).max(1);
+            (BATCH_FILE_BYTES / row_bytes).min(table.rows() / LEAST_BATCHES)
+        });
+        let batch_rows = usize::try_from(rows).unwrap_or(usize::MAX).clamp(BATCH_ROWS_OF_CODE, BATCH_ROWS);
+        Grain { batch_rows, partitions_per_thread: PARTITIONS_OF_STAGES }
+    }
+}
 
 impl Sessions {
     /// Prepares sessions that share one memory limit and spill to the system's folder for temporary files.
@@ -94,7 +111,7 @@ impl Sessions {
             Rows::All => None,
             Rows::Slices(keys) => Some(keys.clone()),
         };
-        Ok(self.open_with_schema(lazy(tables), slices, STAGES)?.0)
+        Ok(self.open_with_schema(lazy(tables), slices, Grain::of_stage(tables))?.0)
     }
 
     /// Makes a session over some tables and, in schema `previous`, those of an earlier release.
@@ -103,7 +120,7 @@ impl Sessions {
         tables: &BTreeMap<String, Table>,
         previous: &BTreeMap<String, Table>,
     ) -> Result<SessionContext> {
-        let (context, _) = self.open_with_schema(lazy(tables), None, STAGES)?;
+        let (context, _) = self.open_with_schema(lazy(tables), None, Grain::of_stage(tables))?;
         let content = self.content(&context, lazy(previous), None);
         catalog_of(&context)?.register_schema(PREVIOUS_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
         Ok(context)

@@ -11,8 +11,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::{Result, StorageError};
 
-/// Rows in a batch where a query reads code. A row may hold whole files, which with the engine's own 8,192 rows would make batches of a
-/// gigabyte; and a batch is what threads share work by, so that a table of a thousand pairs must be several.
+/// Rows in a batch where a query reads code, at least: a row may hold whole files, which with the engine's own 8,192 rows would make
+/// batches of a gigabyte.
 pub const BATCH_ROWS_OF_CODE: usize = 64;
 
 /// Rows in a batch where a query reads mostly numbers and names.
@@ -27,8 +27,8 @@ const COLLECTED_ROW_BYTES: usize = 256;
 /// Prepares a session's state, to which functions, planners and catalogs may be added.
 ///
 /// Operators share `memory_limit` bytes fairly and spill to `spill_dir`, or to the system's folder
-/// for temporary files; spilled files vanish with the session. `batch_rows` is [`BATCH_ROWS`] or
-/// [`BATCH_ROWS_OF_CODE`]. Strings are plain rather than views, as tables hold them, so that
+/// for temporary files; spilled files vanish with the session. `batch_rows` lies between
+/// [`BATCH_ROWS_OF_CODE`] and [`BATCH_ROWS`]. Strings are plain rather than views, as tables hold them, so that
 /// functions meet one type alone.
 ///
 /// # Errors
