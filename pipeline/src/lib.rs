@@ -12,6 +12,7 @@ pub mod dag;
 pub mod error;
 pub mod explain;
 pub mod freshness;
+mod heap;
 pub mod history;
 mod information_schema;
 mod lazy_schema;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::checks::run_checks;
 use crate::dag::Dag;
 use crate::error::{Error, Kind, Result};
+use crate::heap::give_back_freed;
 use crate::history::{CheckResult, HISTORY, History, RunRecord, StageRun};
 use crate::mixture::require_training_data;
 use crate::output::counted;
@@ -189,6 +190,14 @@ async fn stale_stages(world: &World, dag: &Dag) -> Result<Vec<String>> {
     Ok(stale)
 }
 
+/// What a stage takes beside the operators of its queries, as a rule: batches on their way, files being read and written.
+const STAGE_MIB: usize = 512;
+
+/// How many stages may run at once: more than fit into `[limits] memory_mib` would only wait for the same cores.
+fn most_stages(memory_mib: usize) -> usize {
+    (memory_mib / STAGE_MIB).max(2)
+}
+
 /// Runs stages as their inputs become ready; `done` gets a record of each that was executed.
 async fn execute(
     world: &Arc<World>,
@@ -198,6 +207,7 @@ async fn execute(
     done: &mut Vec<StageRun>,
 ) -> Result<()> {
     let named = !options.select.is_empty();
+    let most = most_stages(world.project.config.limits.memory_mib);
     let mut waiting: BTreeSet<usize> = chosen.clone();
     let mut running: BTreeSet<usize> = BTreeSet::new();
     let mut blocked: BTreeSet<usize> = BTreeSet::new();
@@ -209,6 +219,7 @@ async fn execute(
             .iter()
             .copied()
             .filter(|stage| may_start && is_ready(dag, *stage, &waiting, &running, &blocked))
+            .take(most.saturating_sub(running.len()))
             .collect();
         for index in ready {
             waiting.remove(&index);
@@ -272,6 +283,7 @@ async fn execute_stage(world: &World, stage: &dyn Stage, named: bool, full: bool
     world.progress.started(&declaration.name, &describe_units(&work.stale.keys().cloned().collect::<Vec<_>>()));
     let start = Instant::now();
     let tables = stage.run(world, &work).await?;
+    give_back_freed();
     world.advance(&tables);
     let seconds = start.elapsed().as_secs_f64();
     let rows: u64 = tables.iter().map(Table::rows).sum();

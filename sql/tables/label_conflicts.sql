@@ -14,7 +14,7 @@
 
 WITH labelled AS (
     SELECT
-        'file' AS kind, CAST(NULL AS VARCHAR) AS label_mode, f.hash, f.label, f.pair_id, f.pair_id AS example, f.dataset, g.split
+        'file' AS kind, '' AS label_mode, f.hash, f.label, f.pair_id, f.pair_id AS example, f.dataset, g.split
     FROM (
         SELECT pair_id, dataset, slice, unnest(vulnerable_hashes) AS hash, 0 AS label FROM code_keys
         UNION ALL
@@ -35,16 +35,19 @@ WITH labelled AS (
     ) AS prefixes
     WHERE supervised
 )
--- What has both labels is found first, by a grouping that may spill; so the side of the join that is held in memory is small.
+-- What is labelled 0 somewhere is little beside the rest, so that it can be held in memory while the rest goes by: first for what is
+-- labelled 1 as well, then for the rows of what has both labels.
 SELECT
-    l.kind, l.label_mode, CAST(l.hash AS VARCHAR) AS value,
+    l.kind, nullif(l.label_mode, '') AS label_mode, CAST(l.hash AS VARCHAR) AS value,
     count(*) FILTER (WHERE l.label = 0) AS vulnerable, count(*) FILTER (WHERE l.label = 1) AS secure,
     count(DISTINCT l.pair_id) AS pairs, count(DISTINCT l.dataset) AS datasets, count(DISTINCT l.split) AS splits,
     min(CASE WHEN l.label = 0 THEN l.example END) AS vulnerable_example,
     min(CASE WHEN l.label = 1 THEN l.example END) AS secure_example
 FROM (
-    SELECT kind, label_mode, hash FROM labelled GROUP BY kind, label_mode, hash HAVING min(label) = 0 AND max(label) = 1
+    SELECT v.kind, v.label_mode, v.hash
+    FROM (SELECT DISTINCT kind, label_mode, hash FROM labelled WHERE label = 0) AS v
+    LEFT SEMI JOIN (SELECT kind, label_mode, hash FROM labelled WHERE label = 1) AS s
+        ON v.kind = s.kind AND v.label_mode = s.label_mode AND v.hash = s.hash
 ) AS z
-INNER JOIN labelled AS l
-    ON z.kind = l.kind AND z.hash = l.hash AND z.label_mode IS NOT DISTINCT FROM l.label_mode
+INNER JOIN labelled AS l ON z.kind = l.kind AND z.label_mode = l.label_mode AND z.hash = l.hash
 GROUP BY l.kind, l.label_mode, l.hash
