@@ -95,11 +95,12 @@ fn signatures_of(lists: &ListArray, row: usize) -> Result<Vec<Signature>> {
     }
     let values = lists.value(row);
     let signatures = values.as_binary_opt::<i32>().ok_or_else(|| unreadable("signatures"))?;
-    signatures
-        .iter()
-        .flatten()
-        .map(|bytes| Signature::from_bytes(bytes).ok_or_else(|| unreadable("signatures")))
-        .collect()
+    // A vector that grows has room for four signatures, which is most of what a million pairs would take.
+    let mut read = Vec::with_capacity(signatures.len());
+    for bytes in signatures.iter().flatten() {
+        read.push(Signature::from_bytes(bytes).ok_or_else(|| unreadable("signatures"))?);
+    }
+    Ok(read)
 }
 
 /// A name that this version does not know, from a table of another one, counts as no split.
