@@ -32,11 +32,14 @@ const WIDE_VALUE_BYTES: usize = 256;
 /// Batches that wait for a partition's encoder, so that whoever feeds several need not wait for the slowest.
 const QUEUED_BATCHES: usize = 4;
 
+/// The files of one partition, with paths below the store's root, once they are complete.
+pub(crate) type Files = JoinHandle<Result<Vec<Add>, Cause>>;
+
 /// The encoder of one partition, which runs as a task of its own.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     queue: mpsc::Sender<RecordBatch>,
-    task: JoinHandle<Result<Vec<Add>, Cause>>,
+    task: Files,
 }
 
 impl Encoder {
@@ -52,8 +55,8 @@ impl Encoder {
         self.queue.send(batch).await.is_ok()
     }
 
-    /// Ends the rows; the task returns the files, with paths below the store's root.
-    pub(crate) fn end(self) -> JoinHandle<Result<Vec<Add>, Cause>> {
+    /// Ends the rows.
+    pub(crate) fn end(self) -> Files {
         self.task
     }
 

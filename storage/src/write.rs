@@ -10,11 +10,10 @@ use deltalake::kernel::Add;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinHandle;
 
 use crate::batches::batch_bytes;
 use crate::cause::Cause;
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Files};
 use crate::error::{Result, StorageError};
 use crate::spec::TableSpec;
 use crate::split::{PartitionValues, partition_folder, split_by_partition};
@@ -78,7 +77,7 @@ pub struct PartWriter {
     file_schema: SchemaRef,
     partition_columns: Vec<String>,
     open: BTreeMap<PartitionValues, OpenPartition>,
-    closing: VecDeque<(PartitionValues, JoinHandle<Result<Vec<Add>, Cause>>)>,
+    closing: VecDeque<(PartitionValues, Files)>,
     waiting: BTreeMap<PartitionValues, Waiting>,
     waiting_bytes: usize,
     /// Counts batches, to find the partition that has got no rows for longest.
