@@ -190,10 +190,10 @@ async fn stale_stages(world: &World, dag: &Dag) -> Result<Vec<String>> {
     Ok(stale)
 }
 
-/// What a stage takes beside the operators of its queries, as a rule: batches on their way, files being read and written.
+/// One stage may run for each so many MiB of `[limits] memory_mib`.
 const STAGE_MIB: usize = 512;
 
-/// How many stages may run at once: more than fit into `[limits] memory_mib` would only wait for the same cores.
+/// How many stages may run at once: each has batches on their way and files that are read and written, which no limit of its own bounds.
 fn most_stages(memory_mib: usize) -> usize {
     (memory_mib / STAGE_MIB).max(2)
 }

@@ -3,6 +3,8 @@
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * ONES;
+/// The golden ratio, as hashes by multiplication take it.
+pub(crate) const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Returns the eight bytes from a position on, the first of them lowest; zeros behind the end.
 #[inline]
@@ -12,6 +14,12 @@ pub(crate) fn eight(text: &[u8], at: usize) -> u64 {
         Some(bytes) => u64::from_le_bytes(*bytes),
         None => rest.iter().rev().fold(0, |bytes, byte| (bytes << 8) | u64::from(*byte)),
     }
+}
+
+/// Takes eight bytes into a hash, by multiplication as rustc's FxHash does.
+#[inline]
+pub(crate) fn fold(hash: u64, bytes: u64) -> u64 {
+    (hash.rotate_left(5) ^ bytes).wrapping_mul(FACTOR)
 }
 
 /// How many of eight bytes, from the first, are letters and digits of ASCII or `_`.

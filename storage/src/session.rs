@@ -18,8 +18,8 @@ pub const BATCH_ROWS_OF_CODE: usize = 64;
 /// Rows in a batch where a query reads mostly numbers and names.
 pub const BATCH_ROWS: usize = 1024;
 
-/// The share of the memory that the collected side of a join may take. Past the engine's own 1 MiB it would send the rows of both sides to
-/// other threads, code and all, and so copy every text and mix the slices that a file after the other gives.
+/// The share of the memory that the small side of a join may take and be collected. Otherwise, and by the engine's own limit past 1 MiB,
+/// the rows of both sides are dealt out to all threads by their hash: all code is copied, and the slices come mixed.
 const COLLECTED_SHARE: usize = 8;
 /// Bytes of a collected row, where the engine knows their number alone.
 const COLLECTED_ROW_BYTES: usize = 256;

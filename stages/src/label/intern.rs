@@ -1,5 +1,7 @@
 //! Small numbers for equal lines, so that alignment compares integers.
 
+use crate::eight::{FACTOR, eight, fold};
+
 /// Numbers the lines of two texts: equal lines have equal numbers, which count up from 0 through the second text first, since alignment
 /// takes memory by the largest number there.
 ///
@@ -74,23 +76,11 @@ impl<'a> Interner<'a> {
     }
 }
 
-/// Mixes eight bytes at a time by multiplication, as rustc's FxHash does, and folds the halves at the end.
+/// Folds eight bytes at a time, and the halves at the end.
 fn hash(line: &[u8]) -> u32 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut state = line.len() as u64;
-    let mut words = line.chunks_exact(8);
-    for word in &mut words {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(word);
-        state = (state.rotate_left(5) ^ u64::from_le_bytes(bytes)).wrapping_mul(FACTOR);
-    }
-    let rest = words.remainder();
-    if !rest.is_empty() {
-        let mut bytes = [0; 8];
-        bytes[..rest.len()].copy_from_slice(rest);
-        state = (state.rotate_left(5) ^ u64::from_le_bytes(bytes)).wrapping_mul(FACTOR);
-    }
-    state = (state ^ (state >> 32)).wrapping_mul(FACTOR);
+    let words = (0..line.len()).step_by(8).map(|at| eight(line, at));
+    let state = words.fold(line.len() as u64, fold);
+    let state = (state ^ (state >> 32)).wrapping_mul(FACTOR);
     (state ^ (state >> 32)) as u32
 }
 

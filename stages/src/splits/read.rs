@@ -11,7 +11,7 @@ use super::pair::SplitPair;
 use super::split::{Split, SplitSource};
 use crate::error::{Result, StageError};
 
-/// Texts that several pairs have, each once: a million pairs come from some thousand commits and projects.
+/// Texts that several pairs have, each once: pairs share commits, CVEs and projects.
 #[derive(Debug, Default)]
 pub struct Names(HashSet<Arc<str>>);
 

@@ -1,6 +1,6 @@
 //! Tokens of normal code, and the runs of tokens by which near-duplicates are told.
 
-use crate::eight::{eight, word_or_wide_length};
+use crate::eight::{FACTOR, eight, fold, word_or_wide_length};
 
 /// Tokens in a shingle. One changed token changes five shingles, so a copy with other names is no near-duplicate, and one with a
 /// line more is.
@@ -25,7 +25,7 @@ pub struct Shingles<'code> {
 }
 
 /// The polynomial's base, and the power with which a token leaves it.
-const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
+const BASE: u64 = FACTOR;
 const LEAVING: u64 = BASE.wrapping_pow(SHINGLE_TOKENS as u32);
 
 impl<'code> Shingles<'code> {
@@ -84,7 +84,7 @@ impl Iterator for Tokens<'_> {
 }
 
 fn add(hash: u64, bytes: u64) -> u64 {
-    let hash = (hash.rotate_left(5) ^ bytes).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let hash = fold(hash, bytes);
     hash ^ (hash >> 32)
 }
 
