@@ -14,7 +14,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionContext;
 use secprm_stages::functions::{TokenizerRegistry, register};
-use secprm_storage::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Table, session_state_builder};
+use secprm_storage::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Grain, Table, session_state_builder};
 
 use crate::config::nearest;
 use crate::error::{Error, Result, in_plain_words};
@@ -50,39 +50,32 @@ pub enum Rows<'keys> {
     Slices(&'keys BTreeSet<String>),
 }
 
-/// How a session cuts its work.
-#[derive(Clone, Copy)]
-struct Grain {
-    batch_rows: usize,
-    /// Partitions keep what they are given at the start, so a stage has more of them than threads: the thread that is done first then finds
-    /// another to go on with.
-    partitions_per_thread: usize,
-}
-
-const QUERIES: Grain = Grain { batch_rows: BATCH_ROWS, partitions_per_thread: 1 };
-const PARTITIONS_OF_STAGES: usize = 4;
+/// Partitions keep what they are given at the start, so a stage has more of them than threads: the thread that is done first then finds
+/// another to go on with.
+const PARTITIONS_A_THREAD: usize = 4;
 /// What a batch of a stage may take of the files it is read from. Unpacked it is several times as much, and every thread holds a few.
 const BATCH_FILE_BYTES: u64 = 256 * 1024;
 /// Batches are what threads share work by, so that a table of a thousand pairs must be several.
 const LEAST_BATCHES: u64 = 16;
+/// A stage computes far longer on this much than one thread takes to read it.
+const DEALT_OUT_BYTES: usize = 16 << 20;
 
-impl Grain {
-    /// How a stage over these tables cuts its work: by the rows of the largest.
-    fn of_stage(tables: &BTreeMap<String, Table>) -> Grain {
-        let largest = tables.values().max_by_key(|table| table.bytes());
-        let rows = largest.filter(|table| table.rows() > 0).map_or(u64::MAX, |table| {
-            let row_bytes = table.bytes().div_ceil(table.rows()).max(1);
-            (BATCH_FILE_BYTES / row_bytes).min(table.rows() / LEAST_BATCHES)
-        });
-        let batch_rows = usize::try_from(rows).unwrap_or(usize::MAX).clamp(BATCH_ROWS_OF_CODE, BATCH_ROWS);
-        Grain { batch_rows, partitions_per_thread: PARTITIONS_OF_STAGES }
-    }
+/// How a stage over these tables cuts its work: by the rows of the largest.
+fn grain_of_stage(tables: &BTreeMap<String, Table>, threads: usize) -> Grain {
+    let largest = tables.values().max_by_key(|table| table.bytes());
+    let rows = largest.filter(|table| table.rows() > 0).map_or(u64::MAX, |table| {
+        let row_bytes = table.bytes().div_ceil(table.rows()).max(1);
+        (BATCH_FILE_BYTES / row_bytes).min(table.rows() / LEAST_BATCHES)
+    });
+    let batch_rows = usize::try_from(rows).unwrap_or(usize::MAX).clamp(BATCH_ROWS_OF_CODE, BATCH_ROWS);
+    Grain { partitions: threads * PARTITIONS_A_THREAD, batch_rows, dealt_out_bytes: DEALT_OUT_BYTES }
 }
 
 impl Sessions {
     /// Prepares sessions that share one memory limit and spill to the system's folder for temporary files.
     pub fn new(library: Arc<Library>, memory_bytes: usize, threads: usize) -> Result<Sessions> {
-        let runtime = session_state_builder(memory_bytes, threads, BATCH_ROWS, None)?.build().runtime_env().clone();
+        let runtime =
+            session_state_builder(memory_bytes, Grain::of_queries(threads), None)?.build().runtime_env().clone();
         let declared = rust_tables().into_iter().map(|spec| (spec.name, spec.schema)).collect();
         let registry = TokenizerRegistry::default();
         Ok(Sessions { library, registry, declared: Arc::new(declared), runtime, memory_bytes, threads })
@@ -111,7 +104,7 @@ impl Sessions {
             Rows::All => None,
             Rows::Slices(keys) => Some(keys.clone()),
         };
-        Ok(self.open_with_schema(lazy(tables), slices, Grain::of_stage(tables))?.0)
+        Ok(self.open_with_schema(lazy(tables), slices, grain_of_stage(tables, self.threads))?.0)
     }
 
     /// Makes a session over some tables and, in schema `previous`, those of an earlier release.
@@ -120,7 +113,7 @@ impl Sessions {
         tables: &BTreeMap<String, Table>,
         previous: &BTreeMap<String, Table>,
     ) -> Result<SessionContext> {
-        let (context, _) = self.open_with_schema(lazy(tables), None, Grain::of_stage(tables))?;
+        let (context, _) = self.open_with_schema(lazy(tables), None, grain_of_stage(tables, self.threads))?;
         let content = self.content(&context, lazy(previous), None);
         catalog_of(&context)?.register_schema(PREVIOUS_SCHEMA, Arc::new(LazySchema::of_tables(content)))?;
         Ok(context)
@@ -128,7 +121,7 @@ impl Sessions {
 
     /// Makes a session for people, whose tables are opened when a query names them.
     pub fn open_for_queries(&self, tables: &BTreeMap<String, LazyTable>) -> Result<SessionContext> {
-        Ok(self.open_with_schema(tables.clone(), None, QUERIES)?.0)
+        Ok(self.open_with_schema(tables.clone(), None, Grain::of_queries(self.threads))?.0)
     }
 
     /// Plans the project's own relations, and those that read them, over the tables as this version declares them, so that a mistake in
@@ -153,7 +146,7 @@ impl Sessions {
 
     async fn verify_those(&self, is_wanted: impl Fn(&Relation) -> bool) -> Result<()> {
         let of_kind = |kind| self.library.of_kind(kind).filter(|relation| is_wanted(relation));
-        let (_context, schema) = self.open_with_schema(BTreeMap::new(), None, QUERIES)?;
+        let (_context, schema) = self.open_with_schema(BTreeMap::new(), None, Grain::of_queries(self.threads))?;
         for relation in [RelationKind::Table, RelationKind::View].map(of_kind).into_iter().flatten() {
             schema.table(&relation.name).await.map_err(|error| Error::usage(in_plain_words(&error)))?;
         }
@@ -171,10 +164,8 @@ impl Sessions {
         slices: Option<BTreeSet<String>>,
         grain: Grain,
     ) -> Result<(SessionContext, Arc<LazySchema>)> {
-        let partitions = self.threads * grain.partitions_per_thread;
-        let state = session_state_builder(self.memory_bytes, partitions, grain.batch_rows, None)?
-            .with_runtime_env(self.runtime.clone())
-            .build();
+        let state =
+            session_state_builder(self.memory_bytes, grain, None)?.with_runtime_env(self.runtime.clone()).build();
         let context = SessionContext::new_with_state(state);
         register(&context, &self.registry);
         let content = self.content(&context, tables.clone(), slices);

@@ -16,6 +16,7 @@ use object_store::ObjectStore;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::batches::batch_bytes;
 use crate::cause::Cause;
 
 /// A row group is closed at this encoded size.
@@ -29,6 +30,9 @@ const LIST_PAGE_BYTES: usize = 16 * 1024;
 const LIST_PAGE_ROWS: usize = 1024;
 /// Texts longer than this on average are code: they hardly repeat, and nobody filters by their order.
 const WIDE_VALUE_BYTES: usize = 256;
+/// Fewer bytes of rows than this stay uncompressed. A reader prepares zstd anew for each column of each file, which for tables of many
+/// small files (a few rows a slice) takes a quarter of a query, and their footers are larger than what compression saves.
+const COMPRESSED_BYTES: usize = 128 * 1024;
 /// Batches that wait for a partition's encoder, so that whoever feeds several need not wait for the slowest.
 const QUEUED_BATCHES: usize = 4;
 
@@ -89,9 +93,14 @@ async fn encode(
 }
 
 fn writer_config(schema: SchemaRef, first: &RecordBatch) -> WriterConfig {
+    // Of few rows the first batch is all there are.
+    let compression = match batch_bytes(first) < COMPRESSED_BYTES {
+        true => Compression::UNCOMPRESSED,
+        false => Compression::ZSTD(ZstdLevel::default()),
+    };
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("secprm ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(compression)
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
     let mut narrow = Vec::new();
     for (field, column) in schema.fields().iter().zip(first.columns()) {

@@ -46,7 +46,7 @@ pub use fingerprint::{Fingerprint, slice_key, slice_values};
 pub use location::{Location, SourceFile};
 pub use lock::WarehouseLock;
 pub use new_folder::NewFolder;
-pub use session::{BATCH_ROWS, BATCH_ROWS_OF_CODE, session_context, session_state_builder};
+pub use session::{BATCH_ROWS, BATCH_ROWS_OF_CODE, Grain, session_context, session_state_builder};
 pub use shards::{
     ReadSettings, ReadStats, RetryPolicy, RowAddress, ScannedRows, ShardCache, ShardFile, ShardReader, ShardSet,
 };

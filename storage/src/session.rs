@@ -24,19 +24,36 @@ const COLLECTED_SHARE: usize = 8;
 /// Bytes of a collected row, where the engine knows their number alone.
 const COLLECTED_ROW_BYTES: usize = 256;
 
+/// How a session cuts the tables it reads among its threads.
+#[derive(Debug, Clone, Copy)]
+pub struct Grain {
+    /// How many parts of a query run side by side.
+    pub partitions: usize,
+    /// Rows in a batch, from [`BATCH_ROWS_OF_CODE`] to [`BATCH_ROWS`].
+    pub batch_rows: usize,
+    /// A scan of fewer bytes of files is read in one go and its batches are dealt out; one of more is cut by bytes. A range of bytes gets
+    /// the row groups that begin in it, and a small file is one: whoever gets it has all the work.
+    pub dealt_out_bytes: usize,
+}
+
+impl Grain {
+    /// For queries, most of whose work is to read.
+    pub fn of_queries(threads: usize) -> Grain {
+        Grain { partitions: threads, batch_rows: BATCH_ROWS, dealt_out_bytes: 1 << 20 }
+    }
+}
+
 /// Prepares a session's state, to which functions, planners and catalogs may be added.
 ///
 /// Operators share `memory_limit` bytes fairly and spill to `spill_dir`, or to the system's folder
-/// for temporary files; spilled files vanish with the session. `batch_rows` lies between
-/// [`BATCH_ROWS_OF_CODE`] and [`BATCH_ROWS`]. Strings are plain rather than views, as tables hold them, so that
-/// functions meet one type alone.
+/// for temporary files; spilled files vanish with the session. Strings are plain rather than views, as tables hold them, so
+/// that functions meet one type alone.
 ///
 /// # Errors
 /// [`StorageError::Session`] if the folder cannot be used.
 pub fn session_state_builder(
     memory_limit: usize,
-    target_partitions: usize,
-    batch_rows: usize,
+    grain: Grain,
     spill_dir: Option<&Path>,
 ) -> Result<SessionStateBuilder> {
     let mode = match spill_dir {
@@ -52,10 +69,12 @@ pub fn session_state_builder(
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
         .build_arc()
         .map_err(|error| StorageError::Session { source: error.into() })?;
-    let mut config = SessionConfig::new().with_target_partitions(target_partitions.max(1)).with_batch_size(batch_rows);
+    let mut config =
+        SessionConfig::new().with_target_partitions(grain.partitions.max(1)).with_batch_size(grain.batch_rows);
     let options = config.options_mut();
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;
+    options.optimizer.repartition_file_min_size = grain.dealt_out_bytes;
     options.optimizer.hash_join_single_partition_threshold = memory_limit / COLLECTED_SHARE;
     options.optimizer.hash_join_single_partition_threshold_rows = memory_limit / COLLECTED_SHARE / COLLECTED_ROW_BYTES;
     Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features())
@@ -67,11 +86,7 @@ pub fn session_state_builder(
 ///
 /// # Errors
 /// [`StorageError::Session`] if the spill folder cannot be used.
-pub fn session_context(
-    memory_limit: usize,
-    target_partitions: usize,
-    spill_dir: Option<&Path>,
-) -> Result<SessionContext> {
-    let builder = session_state_builder(memory_limit, target_partitions, BATCH_ROWS, spill_dir)?;
+pub fn session_context(memory_limit: usize, threads: usize, spill_dir: Option<&Path>) -> Result<SessionContext> {
+    let builder = session_state_builder(memory_limit, Grain::of_queries(threads), spill_dir)?;
     Ok(SessionContext::new_with_state(builder.build()))
 }

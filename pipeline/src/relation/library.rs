@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use secprm_storage::TableSpec;
 
 use super::{BASE_SCHEMA, PREVIOUS_SCHEMA, Relation, RelationKind};
@@ -120,8 +121,11 @@ impl Library {
             rust_tables().into_iter().map(|spec| (spec.name.clone(), spec)).collect();
         let mut relations = BTreeMap::new();
         let mut own = BTreeSet::new();
-        for (kind, name, text) in embedded_files() {
-            relations.insert((kind, name.to_owned()), Relation::parse(name, kind, text, parameters)?);
+        // Every command waits for this, and the files know nothing of each other.
+        let shipped: Vec<Shipped> = embedded_files().collect();
+        let shipped = shipped.into_par_iter().map(|(kind, name, text)| Relation::parse(name, kind, text, parameters));
+        for relation in shipped.collect::<Result<Vec<_>>>()? {
+            relations.insert(key(&relation), relation);
         }
         for kind in [RelationKind::Table, RelationKind::View, RelationKind::Check] {
             for (name, text) in read_folder(folder, kind)? {

@@ -12,7 +12,7 @@ use secprm::config::Project;
 use secprm::relation::{BASE_SCHEMA, Library, PREVIOUS_SCHEMA, RelationKind};
 use secprm_stages::functions::{TokenizerRegistry, register};
 use secprm_stages::train::train_tokenizer;
-use secprm_storage::{BATCH_ROWS, session_state_builder};
+use secprm_storage::{Grain, session_state_builder};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
 
 /// A statement that plans a shipped file with the default configuration's parameters and registers it as a view.
@@ -30,7 +30,7 @@ impl Database {
         let external = |error: secprm::error::Error| DataFusionError::External(Box::new(error));
         let project = Project::load(None).map_err(external)?;
         let library = Library::load(None, &project.config.sql_parameters()).map_err(external)?;
-        let state = session_state_builder(256 << 20, 1, BATCH_ROWS, None)
+        let state = session_state_builder(256 << 20, Grain::of_queries(1), None)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let context = SessionContext::new_with_state(state.build());
         let registry = TokenizerRegistry::default();
