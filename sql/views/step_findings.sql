@@ -21,12 +21,12 @@ FROM (
     SELECT
         s.sample_id, s.pair_id, s.label_mode, f.tool, f.tool_version, f.rule_id, f.level, f.message, f.file_index, f.start_line, f.end_line,
         s.step_start_line[CAST(array_position(s.step_file, f.file_index) AS BIGINT)] - 1 AS lines_before,
-        unnest(range(0, s.n_steps)) AS step_index,
-        unnest(s.step_file) AS step_file,
-        unnest(s.step_start_line) AS step_start_line,
-        unnest(s.step_end_line) AS step_end_line,
-        unnest(s.labels) AS label,
-        unnest(s.label_sources) AS label_source,
+        unnest(of_length(range(0, s.n_steps), s.n_steps)) AS step_index,
+        unnest(of_length(s.step_file, s.n_steps)) AS step_file,
+        unnest(of_length(s.step_start_line, s.n_steps)) AS step_start_line,
+        unnest(of_length(s.step_end_line, s.n_steps)) AS step_end_line,
+        unnest(of_length(s.labels, s.n_steps)) AS label,
+        unnest(of_length(s.label_sources, s.n_steps)) AS label_source,
         s.dataset, s.slice
     FROM findings AS f
     INNER JOIN samples AS s ON s.pair_id = f.pair_id AND s.dataset = f.dataset AND s.slice = f.slice

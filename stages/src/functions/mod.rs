@@ -8,12 +8,16 @@ mod identifiers;
 mod label_arguments;
 mod labels;
 mod metadata;
+mod of_length;
 mod rewards;
 mod scalar;
 mod step_lists;
 mod tokens;
+mod unread_lists;
 
 pub use tokens::{TOKENIZER_FUNCTIONS, TokenizerRegistry};
+
+use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
@@ -38,16 +42,18 @@ pub fn functions(registry: &TokenizerRegistry) -> Vec<ScalarUDF> {
         rewards::p_secure(),
         rewards::predict_secure(),
         detection::count_zeros(),
+        of_length::of_length(),
         step_lists::step_hashes(),
         step_lists::prefix_hashes(),
         step_lists::labels_without_evidence(),
     ]
 }
 
-/// Registers all functions with a session.
+/// Registers all functions with a session, and the rule that belongs to one of them.
 pub fn register(context: &SessionContext, registry: &TokenizerRegistry) {
     functions(registry).into_iter().for_each(|function| context.register_udf(function));
     context.register_udaf(detection::detection_metrics());
+    context.add_optimizer_rule(Arc::new(unread_lists::UnreadLists));
 }
 
 /// Returns the version of a function's rules; a relation that calls it is computed again when it grows.

@@ -33,11 +33,17 @@ pub async fn write_splits(
 ) -> Result<Vec<Table>> {
     let [splits, near, groups] = split_tables();
     let placed = &placement.pairs;
-    let splits_table = replace_changed(warehouse, &splits, placed, heads.get(SPLITS), rewrite, note).await?;
     let mode = CommitMode::ReplaceAll { fingerprint };
-    let parts = write_near(warehouse, &near, &placement.near).await?;
-    let near_table = warehouse.commit(&near, heads.get(NEAR_DUPLICATES), parts, &mode, note).await?;
-    let parts = write_groups(warehouse, &groups, placed, by).await?;
+    let near_table = async {
+        let parts = write_near(warehouse, &near, &placement.near).await?;
+        Ok(warehouse.commit(&near, heads.get(NEAR_DUPLICATES), parts, &mode, note).await?)
+    };
+    let (splits_table, near_table, parts) = futures::try_join!(
+        replace_changed(warehouse, &splits, placed, heads.get(SPLITS), rewrite, note),
+        near_table,
+        write_groups(warehouse, &groups, placed, by),
+    )?;
+    // Last, since it speaks for all three.
     let groups_table = warehouse.commit(&groups, heads.get(SPLIT_GROUPS), parts, &mode, note).await?;
     Ok(vec![splits_table, near_table, groups_table])
 }
