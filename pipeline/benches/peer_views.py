@@ -16,7 +16,9 @@ import time
 
 import duckdb
 
-COUNTED = ["pairs", "rejects", "label_evidence", "training_samples", "training_shards", "pair_findings", "step_findings"]
+COUNTED = [
+    "pairs", "rejects", "label_evidence", "training_samples", "training_shards", "steps", "split_conflicts_live",
+]
 WHOLE = [
     "dataset_stats", "language_stats", "cwe_stats", "label_sources", "reject_stats", "languages_over_time", "cwes_over_time", "mixture",
 ]
@@ -78,7 +80,8 @@ def main(binary, config):
     failures = add_views(connection)
     print("| view | rows | whole process, s | secprm, s | DuckDB, s | ratio |\n| --- | --- | --- | --- | --- | --- |")
     for view in WHOLE + COUNTED:
-        query = f"SELECT * FROM {view}" if view in WHOLE else f"SELECT dataset, count(*) FROM {view} GROUP BY dataset"
+        by = "kind" if view == "split_conflicts_live" else "dataset"
+        query = f"SELECT * FROM {view}" if view in WHOLE else f"SELECT {by}, count(*) FROM {view} GROUP BY {by}"
         whole, repeated, theirs, rows = [], [], [], "?"
         for _ in range(ROUNDS):
             answer, seconds = secprm(binary, config, "sql", "-c", query, "--format", "csv")

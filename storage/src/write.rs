@@ -32,6 +32,9 @@ const READY_BYTES: usize = 1 << 20;
 const WAITING_BYTES: usize = 192 << 20;
 /// A partition that got no rows from so many batches has had its last, as a rule.
 const IDLE_BATCHES: u64 = 64;
+/// And one that got none from so many is ended: the last rows of each of 256 slices would otherwise wait
+/// until all are there. Where slices take turns it must be longer than a turn, or each turn makes a file.
+const ENDED_BATCHES: u64 = 512;
 
 /// One Parquet file that a commit can make part of a table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,6 +99,7 @@ struct OpenPartition {
 struct Waiting {
     pieces: Vec<RecordBatch>,
     bytes: usize,
+    last_write: u64,
 }
 
 impl Warehouse {
@@ -155,6 +159,7 @@ impl PartWriter {
             let waiting = self.waiting.entry(values.clone()).or_default();
             waiting.pieces.push(piece);
             waiting.bytes += bytes;
+            waiting.last_write = self.clock;
             self.waiting_bytes += bytes;
             if let Some(open) = self.open.get_mut(&values) {
                 open.last_write = self.clock;
@@ -168,6 +173,21 @@ impl PartWriter {
             let Some(values) = most.map(|(values, _)| values.clone()) else { break };
             self.write_waiting(&values).await?;
         }
+        self.end_idle().await
+    }
+
+    /// Ends the files of partitions that have had their last rows.
+    async fn end_idle(&mut self) -> Result<()> {
+        let is_ended = |last_write: u64| self.clock - last_write > ENDED_BATCHES;
+        let open = self.open.iter().filter(|(_, open)| is_ended(open.last_write)).map(|(values, _)| values);
+        let waiting = self.waiting.iter().filter(|(_, waiting)| is_ended(waiting.last_write)).map(|(values, _)| values);
+        let ended: Vec<PartitionValues> = open.chain(waiting).cloned().collect();
+        for values in ended {
+            if self.has_place(&values) {
+                self.write_waiting(&values).await?;
+                self.close(&values).await?;
+            }
+        }
         Ok(())
     }
 
@@ -179,7 +199,7 @@ impl PartWriter {
 
     /// Hands the rows of a partition that wait to its encoder.
     async fn write_waiting(&mut self, values: &PartitionValues) -> Result<()> {
-        let Some(Waiting { pieces, bytes }) = self.waiting.remove(values) else { return Ok(()) };
+        let Some(Waiting { pieces, bytes, .. }) = self.waiting.remove(values) else { return Ok(()) };
         self.waiting_bytes -= bytes;
         if !self.open.contains_key(values) && self.open.len() >= OPEN_PARTITIONS {
             let idle = self.open.iter().min_by_key(|(_, open)| open.last_write);
