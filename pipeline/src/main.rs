@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use secprm::cli;
 
+/// Keeps less memory behind what is still in use than the system's allocator does.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = match cli::parse() {
         Ok(arguments) => arguments,
