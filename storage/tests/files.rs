@@ -101,6 +101,50 @@ async fn many_rows_in_many_interleaved_partitions_all_arrive() {
     }
 }
 
+/// One row of a slice, in the columns of `spec`.
+fn row_of(slice: i32) -> RecordBatch {
+    let text = Arc::new(arrow::array::StringArray::from(vec!["int a;"])) as ArrayRef;
+    let dataset = Arc::new(arrow::array::StringArray::from(vec!["sven"])) as ArrayRef;
+    let slice = Arc::new(arrow::array::Int32Array::from(vec![slice])) as ArrayRef;
+    RecordBatch::try_from_iter([("text", text), ("dataset", dataset), ("slice", slice)]).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_that_has_had_its_rows_is_written_while_those_of_others_come() {
+    let ((guard, warehouse), _) = both();
+    let folder = guard.unwrap();
+    let is_there = |slice: i32| {
+        let folder = folder.path().join(format!("my warehouse/pairs/dataset=sven/slice={slice}"));
+        folder.is_dir() && std::fs::read_dir(folder).unwrap().count() > 0
+    };
+    let mut writer = warehouse.part_writer(&spec()).unwrap();
+    writer.write(&row_of(0)).await.unwrap();
+    let mut written = 1;
+    // Files are ended beside the rows that follow, so when one is there is not told to the row.
+    while !is_there(0) {
+        assert!(written < 100_000, "the rows of slice 0 wait for the end");
+        writer.write(&row_of(1)).await.unwrap();
+        written += 1;
+    }
+    assert!(!is_there(1), "rows of a slice that goes on wait for each other");
+    let parts = writer.finish().await.unwrap();
+    assert_eq!(parts.len(), 2);
+    assert_eq!(parts.iter().map(|part| part.rows()).sum::<u64>(), written);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slices_that_take_turns_get_one_file_each() {
+    let (_guard, warehouse) = both().1;
+    let mut writer = warehouse.part_writer(&spec()).unwrap();
+    for _ in 0..4 {
+        for slice in 0..256 {
+            writer.write(&row_of(slice)).await.unwrap();
+        }
+    }
+    let parts = writer.finish().await.unwrap();
+    assert_eq!(parts.iter().map(|part| part.rows()).collect::<Vec<_>>(), vec![4; 256]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_on_a_partition_column_leaves_other_files_unread() {
     let (_guard, warehouse) = both().0;
