@@ -50,8 +50,8 @@ impl ScalarUDFImpl for OfLength {
             if list.is_null(row) || lengths.is_null(row) || lengths.value(row) != entries as i64 {
                 let expected = lengths.is_valid(row).then(|| lengths.value(row));
                 return exec_err!(
-                    "a list of {entries} entries should have {}: the table that holds it is damaged; compute it again \
-                     (`secprm run --select TABLE --full-refresh`)",
+                    "of_length: a list has {entries} entries and not {}; if it is a sample's the table is damaged, compute it \
+                     again: `secprm run --select samples --full-refresh`",
                     expected.map_or_else(|| "none".to_owned(), |expected| expected.to_string())
                 );
             }

@@ -168,8 +168,7 @@ mod tests {
     #[tokio::test]
     async fn a_list_of_another_length_is_an_error() {
         let context = session().await;
-        for (list, told) in [("[1, 2]", "a list of 2 entries should have 3"), ("CAST(NULL AS INT[])", "should have 3")]
-        {
+        for (list, told) in [("[1, 2]", "a list has 2 entries and not 3"), ("CAST(NULL AS INT[])", "and not 3")] {
             let rows = context.sql(&format!("SELECT unnest(of_length({list}, 3))")).await;
             let error = match rows {
                 Ok(rows) => rows.collect().await.unwrap_err(),
