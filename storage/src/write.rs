@@ -1,6 +1,6 @@
 //! Record batches in, Parquet parts out; nothing is visible before a commit.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -181,7 +181,7 @@ impl PartWriter {
         let is_ended = |last_write: u64| self.clock - last_write > ENDED_BATCHES;
         let open = self.open.iter().filter(|(_, open)| is_ended(open.last_write)).map(|(values, _)| values);
         let waiting = self.waiting.iter().filter(|(_, waiting)| is_ended(waiting.last_write)).map(|(values, _)| values);
-        let ended: Vec<PartitionValues> = open.chain(waiting).cloned().collect();
+        let ended: BTreeSet<PartitionValues> = open.chain(waiting).cloned().collect();
         for values in ended {
             if self.has_place(&values) {
                 self.write_waiting(&values).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Unnest};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, Unnest};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
@@ -28,35 +28,34 @@ impl OptimizerRule for UnreadLists {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        // What reads the rows names all it needs of them; a filter passes all of them on, so it counts with its reader.
-        if !matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_)) {
-            return Ok(Transformed::no(plan));
-        }
-        let inputs = plan.inputs();
-        let [input] = inputs.as_slice() else { return Ok(Transformed::no(plan)) };
-        let (unnest, filter) = match input {
-            LogicalPlan::Unnest(unnest) => (unnest, None),
-            LogicalPlan::Filter(filter) => match filter.input.as_ref() {
-                LogicalPlan::Unnest(unnest) => (unnest, Some(filter)),
-                _ => return Ok(Transformed::no(plan)),
-            },
-            _ => return Ok(Transformed::no(plan)),
-        };
+        let Some((unnest, filter)) = read_by(&plan) else { return Ok(Transformed::no(plan)) };
         let readers = plan.expressions();
         let read: HashSet<&Column> =
             readers.iter().chain(filter.map(|filter| &filter.predicate)).flat_map(Expr::column_refs).collect();
-        let Some(fewer) = without_unread(unnest, |index| {
-            let (qualifier, field) = unnest.schema.qualified_field(index);
-            read.contains(&Column::from((qualifier, field)))
-        })?
-        else {
-            return Ok(Transformed::no(plan));
-        };
+        let is_read = |output| read.contains(&Column::from(unnest.schema.qualified_field(output)));
+        let Some(fewer) = without_unread(unnest, is_read)? else { return Ok(Transformed::no(plan)) };
         let mut input = LogicalPlan::Unnest(fewer);
         if let Some(filter) = filter {
-            input = LogicalPlan::Filter(filter.clone()).with_new_exprs(vec![filter.predicate.clone()], vec![input])?;
+            input = LogicalPlan::Filter(Filter::try_new(filter.predicate.clone(), Arc::new(input))?);
         }
         Ok(Transformed::yes(plan.with_new_exprs(readers, vec![input])?))
+    }
+}
+
+/// The unnest whose rows a plan reads, naming all it needs of them. A filter passes all of them on, so it counts with its reader.
+fn read_by(plan: &LogicalPlan) -> Option<(&Unnest, Option<&Filter>)> {
+    let input = match plan {
+        LogicalPlan::Projection(projection) => projection.input.as_ref(),
+        LogicalPlan::Aggregate(aggregate) => aggregate.input.as_ref(),
+        _ => return None,
+    };
+    match input {
+        LogicalPlan::Unnest(unnest) => Some((unnest, None)),
+        LogicalPlan::Filter(filter) => match filter.input.as_ref() {
+            LogicalPlan::Unnest(unnest) => Some((unnest, Some(filter))),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
